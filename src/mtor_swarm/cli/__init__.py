@@ -1,0 +1,1 @@
+"""The `mtor` command and the processes' entry points: composition only, imported lazily."""

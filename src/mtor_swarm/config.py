@@ -1,0 +1,222 @@
+"""YAML files become frozen, validated structs; a mistake is named by file, line and key.
+
+Every key is a field below with its meaning, unit and range. Unknown keys, wrong types, values out
+of range, duplicate keys and YAML errors all raise ConfigError with the place.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from mtor_swarm.errors import ConfigError
+
+MAX_CONFIG_BYTES = 1024 * 1024
+UNIT_NAME = r"^[a-z][a-z0-9_]{0,31}$"
+
+S = TypeVar("S", bound=msgspec.Struct)
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+UnitName = Annotated[str, Meta(pattern=UNIT_NAME)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of a config file: every key has a default, unknown ones are errors."""
+
+
+class GossipConfig(_Section, frozen=True, kw_only=True):
+    """How members watch each other and spread events (SWIM, Lifeguard)."""
+
+    probe_period_s: Annotated[float, Meta(gt=0, description="time between two probes")] = 0.5
+    probe_timeout_s: Annotated[float, Meta(gt=0, description="wait for an ack")] = 0.2
+    indirect_probes: Annotated[int, Meta(ge=0, le=16, description="members asked to probe")] = 3
+    suspect_min_s: Annotated[float, Meta(gt=0, description="suspicion once well confirmed")] = 1.2
+    suspect_max_s: Annotated[float, Meta(gt=0, description="suspicion with one witness")] = 4.0
+    neighbours: Annotated[int, Meta(ge=1, le=64, description="links that events go out on")] = 5
+    digest_busy_s: Annotated[float, Meta(gt=0, description="repair while events flow")] = 0.2
+    digest_idle_s: Annotated[float, Meta(gt=0, description="repair when quiet")] = 2.0
+    beacon_period_s: Annotated[float, Meta(gt=0, description="least time between beacons")] = 0.2
+    store_events: Annotated[int, Meta(ge=16, description="events kept for repair")] = 4096
+    store_age_s: Annotated[float, Meta(gt=0, description="age at which one expires")] = 300.0
+    dead_retry_s: Annotated[float, Meta(gt=0, description="the dead are tried this often")] = 5.0
+
+
+class SwarmConfig(_Section, frozen=True, kw_only=True):
+    """How this realm meets the others. Beyond loopback, `keys` must be given."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)] = "mtor"
+    bind: Annotated[
+        str, Meta(pattern=r"^tcp://.+:(\d+|\*)$", description="where this member listens")
+    ] = "tcp://127.0.0.1:*"
+    seeds: Annotated[
+        list[Annotated[str, Meta(pattern=r"^tcp://.+:\d+$")]],
+        Meta(max_length=64, description="addresses to meet the swarm at; any one will do"),
+    ] = []
+    keys: Annotated[
+        str, Meta(description="folder with swarm.key and allow.yaml; empty: loopback only")
+    ] = ""
+    gossip: GossipConfig = GossipConfig()
+
+
+class ReflexConfig(_Section, frozen=True, kw_only=True):
+    """The last gate before the wheels."""
+
+    max_speed_mps: Positive = 0.6
+    max_turn_rps: Positive = 1.8
+    max_acceleration_mps2: Positive = 1.2
+    max_turn_acceleration_rps2: Positive = 6.0
+    stop_distance_m: Annotated[
+        float, Meta(gt=0, description="nothing ahead may be nearer, measured from the hull")
+    ] = 0.12
+    slow_distance_m: Annotated[float, Meta(gt=0, description="speed falls from here on")] = 0.5
+    hull_radius_m: Positive = 0.18
+    wanted_timeout_s: Annotated[
+        float, Meta(gt=0, description="no wanted velocity for this long: stand still")
+    ] = 0.5
+    scan_timeout_s: Annotated[
+        float, Meta(gt=0, description="no scan for this long: stand still and say so")
+    ] = 1.0
+    confirmed_speed_mps: Annotated[
+        float, Meta(gt=0, description="a stop is confirmed below this measured speed")
+    ] = 0.02
+
+
+class PerceptionConfig(_Section, frozen=True, kw_only=True):
+    """The worker that looks through the camera."""
+
+    model: Annotated[str, Meta(description="a name in the models manifest")] = "coco-ssd"
+    confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.4
+    labels: Annotated[list[str], Meta(description="keep only these; empty: all")] = []
+    max_rate_hz: Annotated[float, Meta(gt=0, description="frames above this are skipped")] = 3.0
+    camera_timeout_s: Annotated[
+        float, Meta(gt=0, description="no frame for this long: the camera is reported lost")
+    ] = 3.0
+    horizontal_fov_rad: Annotated[float, Meta(gt=0, lt=3.14)] = 1.3
+    camera_x_m: Annotated[float, Meta(description="camera ahead of the unit's centre")] = 0.14
+    threads: Annotated[int, Meta(ge=1, le=64, description="CPU threads of the model")] = 1
+
+
+class SupervisionConfig(_Section, frozen=True, kw_only=True):
+    """How the orchestrator and the runner bring back what died."""
+
+    configure_timeout_s: Positive = 60.0
+    heartbeat_lease_s: Annotated[float, Meta(gt=0, description="DDS liveliness lease")] = 3.0
+    restart_first_s: Annotated[float, Meta(gt=0, description="delay of the first restart")] = 0.5
+    restart_most_s: Annotated[float, Meta(gt=0, description="delays double up to this")] = 15.0
+    failures_in_window: Annotated[int, Meta(ge=1, description="then it is quarantined")] = 8
+    window_s: Positive = 60.0
+    quarantine_s: Annotated[float, Meta(gt=0, description="then it is tried again")] = 60.0
+
+
+class RealmConfig(_Section, frozen=True, kw_only=True):
+    """One unit: its name, its swarm and its workers."""
+
+    unit: UnitName
+    state_dir: Annotated[
+        str, Meta(description="identity, boot count and latch live here; empty: the user's state")
+    ] = ""
+    mission: Annotated[str, Meta(description="a file in missions/, or a path")] = "search"
+    models: Annotated[str, Meta(description="the manifest; empty: the one shipped")] = ""
+    operators: Annotated[
+        list[Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]],
+        Meta(max_length=256, description="key fingerprints whose commands are obeyed"),
+    ] = []
+    use_sim_time: bool = False
+    swarm: SwarmConfig = SwarmConfig()
+    reflex: ReflexConfig = ReflexConfig()
+    perception: PerceptionConfig = PerceptionConfig()
+    supervision: SupervisionConfig = SupervisionConfig()
+
+
+class MissionConfig(_Section, frozen=True, kw_only=True):
+    """A search: look for the target everywhere, then some surround it while the rest guard."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    target: Annotated[str, Meta(description="the label to look for")]
+    surround: Annotated[int, Meta(ge=1, le=32, description="units that surround it")] = 3
+    ring_m: Annotated[float, Meta(gt=0, description="distance at which they stand")] = 1.15
+    confidence: Annotated[float, Meta(gt=0, lt=1, description="a sighting counts from here")] = 0.5
+    sightings: Annotated[int, Meta(ge=1, description="sightings that agree before it counts")] = 2
+    agree_m: Annotated[float, Meta(gt=0, description="sightings this near agree")] = 1.0
+    area: Annotated[
+        tuple[float, float, float, float], Meta(description="x_min, y_min, x_max, y_max (map)")
+    ] = (-7.0, -5.0, 7.0, 5.0)
+    cell_m: Annotated[float, Meta(gt=0, description="size of a search cell")] = 2.0
+    speed_mps: Positive = 0.5
+
+
+def load(path: str | Path, cls: type[S]) -> S:
+    """The file as a `cls`; ConfigError names file, line and key of the first mistake."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ConfigError(f"{path}: over {MAX_CONFIG_BYTES} bytes, no config is that large")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    return parse(text, cls, name=str(path))
+
+
+def parse(text: str, cls: type[S], name: str = "<text>") -> S:
+    """YAML text as a `cls`; `name` is what errors call it."""
+    lines: dict[str, int] = {}
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        plain = {} if node is None else _plain(node, "$", lines, name)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"{name}{line}: not valid YAML: {problem}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: nested too deeply, or an alias holds itself") from None
+    try:
+        return msgspec.convert(plain, cls)
+    except msgspec.ValidationError as error:
+        raise _located(str(error), lines, name) from None
+
+
+def dump(config: msgspec.Struct) -> str:
+    """The struct as YAML text that `parse` reads back."""
+    return yaml.safe_dump(msgspec.to_builtins(config), sort_keys=False, allow_unicode=True)
+
+
+def _plain(node: yaml.Node, path: str, lines: dict[str, int], name: str) -> Any:
+    """The node's value, with the line of every key noted under its path (`$.a.b[0]`)."""
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if key in found:
+                raise ConfigError(f"{name}:{line}: `{key}` stands here twice; keep one")
+            found[key] = _plain(value_node, f"{path}.{key}", lines, name)
+            lines[f"{path}.{key}"] = line
+        return found
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(each, f"{path}[{i}]", lines, name) for i, each in enumerate(node.value)]
+    return yaml.SafeLoader("").construct_object(node)
+
+
+def _located(message: str, lines: dict[str, int], name: str) -> ConfigError:
+    """msgspec's message with the line and the key that it speaks of."""
+    text, _, where = message.partition(" - at `")
+    path = where.rstrip("`") or "$"
+    unknown = re.search(r"unknown field `([^`]*)`", text)
+    missing = re.search(r"missing required field `([^`]*)`", text)
+    if unknown:
+        path = f"{path}.{unknown.group(1)}"
+        text = "unknown key"
+    elif missing:
+        text = f"the key `{missing.group(1)}` is missing"
+    line = lines.get(path, 1)
+    key = path.removeprefix("$").lstrip(".")
+    return ConfigError(f"{name}:{line}: {key + ': ' if key else ''}{text}")

@@ -1,0 +1,1 @@
+"""Where people and programs come in: the web app and the viewer's static page."""

@@ -1,0 +1,1 @@
+"""Inside one unit: workers, the orchestrator that keeps them, commands and the last gate."""

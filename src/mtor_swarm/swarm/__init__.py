@@ -1,0 +1,1 @@
+"""Between units: gossip, tasks and behaviours. Nothing here knows of ROS."""

@@ -1,0 +1,1 @@
+"""Who does what: pure rules by which units share out work without a leader."""
