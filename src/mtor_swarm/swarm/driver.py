@@ -1,0 +1,260 @@
+"""The thread that runs a member's gossip machine over its sockets."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+
+from mtor_swarm.config import SwarmConfig
+from mtor_swarm.errors import SwarmError
+from mtor_swarm.events import Event, UnitState, priority_of, to_msgpack
+from mtor_swarm.ports import Radio
+from mtor_swarm.swarm.gossip import effects as fx
+from mtor_swarm.swarm.gossip.machine import Machine
+from mtor_swarm.swarm.gossip.membership import MemberInfo
+from mtor_swarm.swarm.gossip.wire import MAX_FRAME_BYTES, Role
+from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
+from mtor_swarm.swarm.transport import Transport
+
+MAX_INBOX = 4096
+"""Things to publish or ask that wait for the thread; more are refused."""
+GOODBYE_S = 0.05
+LONGEST_SLEEP_S = 60.0
+ASK_ROOM = 1024
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+class SwarmDriver:
+    """One member of the swarm. Callbacks run on its thread: they must be quick."""
+
+    def __init__(
+        self,
+        config: SwarmConfig,
+        identity: Identity,
+        *,
+        unit: str,
+        role: Role = "unit",
+        on_event: Callable[[Event], None],
+        on_member: Callable[[MemberInfo, str], None],
+        on_beacon: Callable[[str, UnitState], None],
+        on_ask: Callable[[str, str, bytes], bytes | Future[bytes]],
+        on_conflict: Callable[[str, MemberInfo, bool], None] | None = None,
+        radio: Radio | None = None,
+        rng: random.Random | None = None,
+        log: Callable[[str], None] = _to_stderr,
+    ) -> None:
+        self.member_id = identity.member_id
+        self.address = ""
+        self._on_event = on_event
+        self._on_member = on_member
+        self._on_beacon = on_beacon
+        self._on_ask = on_ask
+        self._on_conflict = on_conflict or (lambda unit, other, later: None)
+        self._log = log
+        self._unit = unit
+        self._transport = Transport(config, identity, radio)
+        self._machine = Machine(
+            config.gossip,
+            identity,
+            Ed25519Verifier(),
+            rng or random.Random(),
+            boot=identity.boot,
+            unit=unit,
+            role=role,
+            wall_offset_s=time.time() - time.monotonic(),
+            seeds=config.seeds,
+        )
+        self._lock = threading.Lock()
+        self._inbox: list[tuple[int, int, fx.Input]] = []
+        self._order = itertools.count()
+        self._timers: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._futures: dict[int, Future[bytes]] = {}
+        self._members: dict[str, MemberInfo] = {}
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Open the sockets (SwarmError if the address is taken) and run."""
+        self.address = self._transport.open()
+        self._thread = threading.Thread(target=self._run, name="swarm", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the swarm and end the thread; safe to call twice."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._stopping = True
+        self._transport.wake()
+        if thread is not threading.current_thread():
+            thread.join()
+
+    def publish(self, event: Event) -> None:
+        """Spread an event; SwarmError if too many wait already, EventError if it is too big."""
+        to_msgpack(event)
+        self._put(fx.Published(event), priority_of(event.type))
+
+    def beacon(self, state: UnitState) -> None:
+        """Our unit's latest state; only the newest one matters."""
+        self._put(fx.StateChanged(state), 3)
+
+    def ask(
+        self, member_or_unit: str, kind: str, payload: bytes, timeout_s: float
+    ) -> Future[bytes]:
+        """Ask one member; the future fails with SwarmError if no answer comes in time."""
+        future: Future[bytes] = Future()
+        member = self._resolve(member_or_unit)
+        if member is None:
+            future.set_exception(SwarmError(f"no unit {member_or_unit} is in the swarm"))
+        elif len(payload) + ASK_ROOM > MAX_FRAME_BYTES:
+            future.set_exception(SwarmError(f"{kind}: {len(payload)} bytes are too many to ask"))
+        else:
+            token = next(self._order)
+            self._futures[token] = future
+            try:
+                self._put(fx.Asking(token, member, kind, payload, timeout_s), 1)
+            except SwarmError as error:
+                del self._futures[token]
+                future.set_exception(error)
+        return future
+
+    def members(self) -> list[MemberInfo]:
+        """All other members that are known, in whatever state."""
+        return list(self._members.values())
+
+    def counters(self) -> dict[str, int]:
+        """What was dropped, refused or lost so far, by reason."""
+        return {**self._machine.out.counters, **self._transport.counters}
+
+    def _resolve(self, name: str) -> str | None:
+        known = dict(self._members)
+        if name in known:
+            return name
+        named = [each for each in known.values() if each.unit == name]
+        named.sort(key=lambda each: ("alive", "suspect", "dead", "left").index(each.state))
+        return named[0].id if named else None
+
+    def _put(self, item: fx.Input, priority: int) -> None:
+        with self._lock:
+            if self._thread is None or self._stopping:
+                raise SwarmError("this member is not running: start it first")
+            if len(self._inbox) >= MAX_INBOX:
+                raise SwarmError(f"{MAX_INBOX} things wait to be sent already: slow down")
+            heapq.heappush(self._inbox, (priority, next(self._order), item))
+        self._transport.wake()
+
+    # --- the thread
+
+    def _run(self) -> None:
+        try:
+            self._handle(fx.Started(self.address))
+            while not self._stopping:
+                self._round(LONGEST_SLEEP_S)
+            self._handle(fx.Leaving())
+            until = time.monotonic() + GOODBYE_S
+            while time.monotonic() < until:
+                self._transport.poll(until - time.monotonic())
+        finally:
+            self._transport.close()
+            for future in self._futures.values():
+                _settle(future, None, "this member has left the swarm")
+            self._futures.clear()
+
+    def _round(self, longest_s: float) -> None:
+        wait = self._heap[0][0] - time.monotonic() if self._heap else longest_s
+        for found in self._transport.poll(min(wait, longest_s)):
+            self._handle(found)
+            if isinstance(found, fx.LinkLost) and found.refused:
+                self._transport.drop(found.address)
+        with self._lock:
+            inbox, self._inbox = sorted(self._inbox), []
+        for _, _, item in inbox:
+            self._handle(item)
+        now = time.monotonic()
+        while self._heap and self._heap[0][0] <= now:
+            at, key = heapq.heappop(self._heap)
+            if self._timers.get(key) == at:
+                del self._timers[key]
+                self._handle(fx.Fired(key))
+
+    def _handle(self, item: fx.Input) -> None:
+        for effect in self._machine.handle(item, time.monotonic()):
+            if isinstance(effect, fx.Send):
+                self._transport.send(effect.address, effect.frame)
+            elif isinstance(effect, fx.SetTimer):
+                self._timers[effect.key] = effect.at
+                heapq.heappush(self._heap, (effect.at, effect.key))
+            else:
+                self._tell(effect)
+
+    def _tell(self, effect: fx.Effect) -> None:
+        """Call back; a callback that raises is a defect of its owner, told and survived."""
+        try:
+            if isinstance(effect, fx.Deliver):
+                self._on_event(effect.event)
+            elif isinstance(effect, fx.MemberSeen):
+                self._member_seen(effect)
+            elif isinstance(effect, fx.BeaconHeard):
+                self._on_beacon(effect.member, effect.state)
+            elif isinstance(effect, fx.Asked):
+                self._asked(effect)
+            elif isinstance(effect, fx.Answered):
+                future = self._futures.pop(effect.token, None)
+                if future is not None:
+                    text = "" if effect.ok else effect.payload.decode(errors="replace")
+                    _settle(future, effect.payload if effect.ok else None, text)
+            elif isinstance(effect, fx.Conflict):
+                self._on_conflict(self._unit, effect.other, effect.later)
+        except Exception as error:
+            self._log(f"swarm: a callback failed: {type(error).__name__}: {error}")
+
+    def _member_seen(self, effect: fx.MemberSeen) -> None:
+        info = effect.member
+        old = self._members.get(info.id)
+        gone = info.state in ("dead", "left")
+        if gone or (old is not None and old.address != info.address):
+            self._transport.drop((old or info).address)
+        self._members[info.id] = info
+        self._on_member(info, effect.was)
+
+    def _asked(self, asked: fx.Asked) -> None:
+        try:
+            answer = self._on_ask(asked.member, asked.kind, asked.payload)
+        except SwarmError as error:
+            self._handle(fx.Replying(asked.member, asked.askid, False, str(error).encode()))
+            return
+        if isinstance(answer, Future):
+            answer.add_done_callback(lambda done: self._answer_later(asked, done))
+        else:
+            self._handle(fx.Replying(asked.member, asked.askid, True, answer))
+
+    def _answer_later(self, asked: fx.Asked, done: Future[bytes]) -> None:
+        if done.cancelled():
+            ok, payload = False, b"it was cancelled"
+        else:
+            error = done.exception()
+            ok, payload = error is None, str(error).encode() if error else done.result()
+        try:
+            self._put(fx.Replying(asked.member, asked.askid, ok, payload), 1)
+        except SwarmError as refusal:
+            self._log(f"swarm: an answer to {asked.member} was dropped: {refusal}")
+
+
+def _settle(future: Future[bytes], payload: bytes | None, reason: str) -> None:
+    try:
+        if payload is None:
+            future.set_exception(SwarmError(reason))
+        else:
+            future.set_result(payload)
+    except InvalidStateError:
+        pass  # its owner gave up on it

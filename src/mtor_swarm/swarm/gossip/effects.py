@@ -1,0 +1,160 @@
+"""What goes into the machine and what it wants done: inputs and effects."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mtor_swarm.events import Event, UnitState
+from mtor_swarm.swarm.gossip.membership import MemberInfo
+from mtor_swarm.swarm.gossip.wire import Frame
+
+
+class _Value(msgspec.Struct, frozen=True):
+    """A plain, immutable value."""
+
+
+class Started(_Value, frozen=True):
+    """The sockets are open: `address` is where others reach us."""
+
+    address: str
+
+
+class Received(_Value, frozen=True):
+    """A frame came from that member (the transport knows who it is)."""
+
+    sender: str
+    frame: Frame
+
+
+class Fired(_Value, frozen=True):
+    """A timer that the machine set is due."""
+
+    key: str
+
+
+class LinkLost(_Value, frozen=True):
+    """The link to that address dropped; `refused`: and nothing listens there any more."""
+
+    address: str
+    refused: bool
+
+
+class Published(_Value, frozen=True):
+    """An event of our own is to be spread."""
+
+    event: Event
+
+
+class StateChanged(_Value, frozen=True):
+    """Our unit's latest state, for the next beacon."""
+
+    state: UnitState
+
+
+class Asking(_Value, frozen=True):
+    """A question of our own to one member; `token` comes back with the answer."""
+
+    token: int
+    member: str
+    kind: str
+    payload: bytes
+    timeout_s: float
+
+
+class Replying(_Value, frozen=True):
+    """Our reply to a question that was `Asked`."""
+
+    member: str
+    askid: int
+    ok: bool
+    payload: bytes
+
+
+class Leaving(_Value, frozen=True):
+    """Say goodbye; the driver closes the sockets after the effects of this."""
+
+
+Input = (
+    Started | Received | Fired | LinkLost | Published | StateChanged | Asking | Replying | Leaving
+)
+
+
+class Send(_Value, frozen=True):
+    """Put the frame on the link to `address`; `priority` 0 goes first."""
+
+    address: str
+    frame: Frame
+    priority: int = 2
+
+
+class SetTimer(_Value, frozen=True):
+    """Fire `key` at that time (the driver's clock); an earlier setting of it is forgotten."""
+
+    key: str
+    at: float
+
+
+class Deliver(_Value, frozen=True):
+    """An event from another member, once and in order; or a gap where some are lost."""
+
+    event: Event
+
+
+class MemberSeen(_Value, frozen=True):
+    """A member is seen differently; `was` is its state before, empty if it is new."""
+
+    member: MemberInfo
+    was: str
+
+
+class BeaconHeard(_Value, frozen=True):
+    """The latest state of another unit."""
+
+    member: str
+    state: UnitState
+
+
+class Asked(_Value, frozen=True):
+    """Another member asks us; the driver hands in `Replying`."""
+
+    member: str
+    askid: int
+    kind: str
+    payload: bytes
+
+
+class Answered(_Value, frozen=True):
+    """The end of an ask of ours; if not `ok` the payload says why, as text."""
+
+    token: int
+    ok: bool
+    payload: bytes
+
+
+class Conflict(_Value, frozen=True):
+    """Another live member has our unit name; `later`: we started after it and must go."""
+
+    other: MemberInfo
+    later: bool
+
+
+Effect = Send | SetTimer | Deliver | MemberSeen | BeaconHeard | Asked | Answered | Conflict
+
+
+class Outbox:
+    """Where the parts of a machine put their effects, and the counts of what was dropped."""
+
+    def __init__(self) -> None:
+        self.effects: list[Effect] = []
+        self.counters: dict[str, int] = {}
+
+    def add(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def count(self, what: str, number: int = 1) -> None:
+        self.counters[what] = self.counters.get(what, 0) + number
+
+    def drain(self) -> list[Effect]:
+        """The effects since the last time."""
+        done, self.effects = self.effects, []
+        return done
