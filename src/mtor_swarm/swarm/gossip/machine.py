@@ -23,6 +23,8 @@ from mtor_swarm.swarm.gossip.news import News
 from mtor_swarm.swarm.gossip.probe import STALL_S, Prober
 
 JOIN_S = 0.3
+RETELLS, RETOLD = 3, 3
+"""News on a member is told again in so many probe periods, to so many members."""
 
 
 class Machine:
@@ -58,6 +60,7 @@ class Machine:
         self.fact: wire.Fact | None = None
         self.news = News(self)
         self.near: list[str] = []
+        self._retell: dict[str, int] = {}
         self._due: dict[str, float] = {}
         self._conflicts: set[str] = set()
         self._handlers: dict[type, Callable[[Any, float], None]] = {
@@ -142,6 +145,8 @@ class Machine:
         if isinstance(frame, wire.Ping):
             if frame.doubted >= self.fact.incarnation:
                 self._refute(frame.doubted)
+            if frame.doubted >= 0:
+                self.send(sender, wire.Spread([self.fact], []), 1)
             self.send(sender, wire.Ack(frame.number, self.member_id), 1)
         elif isinstance(frame, wire.Ack):
             self.prober.acked(frame)
@@ -160,10 +165,27 @@ class Machine:
         """News on members: what is new to us goes on to our neighbours."""
         facts = [each for each in frame.facts if self._learn(each, now)]
         doubts = [each for each in frame.doubts if self._doubt(each, now)]
+        for member in [e.origin for e in facts] + [e.member for e in doubts]:
+            self._retell[member] = RETELLS
         if facts or doubts:
             self._tell_near(wire.Spread(facts, doubts), but=sender)
         if frame.pull:
             self.send(sender, self._all_known(), 1)
+
+    def _retell_news(self) -> None:
+        """Tell what changed lately to a few more, for those that the first wave missed."""
+        if not self._retell:
+            return
+        known = [each for each in self._retell if each in self.members.views]
+        doubts = [self.members.doubt_of(each, self.member_id) for each in known]
+        frame = wire.Spread(
+            [self.members.views[each].fact for each in known],
+            [each for each in doubts if each is not None and each.dead],
+        )
+        self._retell = {each: n - 1 for each, n in self._retell.items() if n > 1}
+        live = self.members.live()
+        for member in self.rng.sample(live, min(RETOLD, len(live))):
+            self.send(member, frame, 2)
 
     def _learn(self, fact: wire.Fact, now: float) -> bool:
         member = fact.origin
@@ -225,6 +247,7 @@ class Machine:
         else:
             at = self.members.deadline(member, self.prober.slowness)
             self.out.add(fx.SetTimer(f"suspect {member}", max(at, now)))
+            self.prober.check(member, now)
 
     def _bury(self, member: str, now: float) -> None:
         view = self.members.views[member]
@@ -253,12 +276,16 @@ class Machine:
         name, _, rest = item.key.partition(" ")
         if name == "probe":
             self.prober.next(now)
+            self._retell_news()
         elif name == "indirect":
             self.prober.indirect(int(rest), now)
+        elif name == "again":
+            self.prober.indirect(int(rest), now, again=True)
         elif name == "failed":
             silent = self.prober.failed(int(rest))
             if silent is not None:
                 self._suspect(silent, now)
+                self.prober.check(silent, now)
         elif name == "suspect":
             self._suspicion_over(rest, now, late)
         elif name == "join":

@@ -66,25 +66,28 @@ class Prober:
         wait = self.config.probe_timeout_s * self.slowness
         self.out.add(SetTimer(f"indirect {self._number}", now + wait))
 
-    def indirect(self, number: int, now: float) -> None:
-        """No ack yet: ask once more, and others to ask."""
+    def indirect(self, number: int, now: float, again: bool = False) -> None:
+        """No ack yet: ask once more, and others to ask; then, `again`, once more ourselves."""
         member = self._waiting.get(number)
         if member is None or not self._is_live(member):
             self._waiting.pop(number, None)
             return
         self._ping(member, number)
+        if again:
+            wait = self.config.probe_timeout_s * self.slowness
+            self.out.add(SetTimer(f"failed {number}", now + wait))
+            return
         helpers = [each for each in self.members.ids(ALIVE) if each != member]
         for helper in self.rng.sample(helpers, min(self.config.indirect_probes, len(helpers))):
             self._send(helper, PingRequest(number, member))
-        wait = 2 * self.config.probe_timeout_s * self.slowness
-        self.out.add(SetTimer(f"failed {number}", now + wait))
+        wait = self.config.probe_timeout_s * self.slowness
+        self.out.add(SetTimer(f"again {number}", now + wait))
 
     def failed(self, number: int) -> str | None:
         """Still no ack: the member to suspect, if it is a live one."""
         member = self._waiting.pop(number, None)
         if member is None or not self._is_live(member):
             return None
-        self.health = min(MAX_HEALTH, self.health + 1) if self.health else self.health
         return member
 
     def acked(self, ack: Ack) -> None:

@@ -28,10 +28,15 @@ class Stream:
 
     def __init__(self) -> None:
         self.head = 0
-        self.floor = 0
+        self.gone = 0
         self.begun = False
         self.ahead: dict[int, Record] = {}
         self.stuck_since: float | None = None
+
+    @property
+    def floor(self) -> int:
+        """Up to here we have let go of records that were delivered."""
+        return min(self.gone, self.head)
 
     def offers(self, seq: int) -> bool:
         """Whether this sequence number is new here."""
@@ -96,8 +101,8 @@ class Repair:
     def _expired(self, gone: list[tuple[StreamKey, int]]) -> None:
         for key, seq in gone:
             stream = self.streams.get(key)
-            if stream is not None and seq <= stream.head:
-                stream.floor = max(stream.floor, seq)
+            if stream is not None:
+                stream.gone = max(stream.gone, seq)
                 self._hash = None
 
     def expire(self, now: float) -> None:
@@ -163,10 +168,21 @@ class Repair:
             stream.stuck_since = now
         if stream.begun and now - (stream.stuck_since or now) < GAP_PATIENCE_S:
             return [], []
-        gaps = [Gap(key, stream.head + 1, floor)] if stream.begun else []
         passed = [stream.ahead.pop(seq) for seq in sorted(stream.ahead) if seq <= floor]
-        stream.head = stream.floor = floor
+        gaps = _holes(key, stream.head, passed, floor) if stream.begun else []
+        stream.head = floor
+        stream.gone = max(stream.gone, floor)
         stream.begun = True
         stream.stuck_since = None
         self._hash = None
         return gaps, passed + self._in_order(stream, now)
+
+
+def _holes(key: StreamKey, head: int, held: list[Record], floor: int) -> list[Gap]:
+    """What is missing above `head` up to `floor`, but for the records that are held."""
+    gaps = []
+    for seq in [*(each.seq for each in held), floor + 1]:
+        if seq > head + 1:
+            gaps.append(Gap(key, head + 1, seq - 1))
+        head = seq
+    return gaps

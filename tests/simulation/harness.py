@@ -1,0 +1,198 @@
+"""Gossip machines in virtual time: the same seed gives the same trace.
+
+Links lose, delay, duplicate and part as told. Frames go through the real codec. Signatures are a
+keyed hash here: what is tested is the gossip, and Ed25519 would take most of the time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import itertools
+import random
+from collections import defaultdict
+
+from mtor_swarm.config import GossipConfig
+from mtor_swarm.events import Event, UnitState
+from mtor_swarm.swarm.gossip import effects as fx
+from mtor_swarm.swarm.gossip import wire
+from mtor_swarm.swarm.gossip.machine import Machine
+
+WALL = 1_700_000_000.0
+
+
+class HashKeys:
+    """Signer and verifier of one simulated member."""
+
+    def __init__(self, name: str) -> None:
+        self.public_key = hashlib.blake2b(name.encode(), digest_size=32).digest()
+
+    def sign(self, message: bytes) -> bytes:
+        return hashlib.blake2b(message, key=self.public_key, digest_size=32).digest()
+
+    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        return hashlib.blake2b(message, key=public_key, digest_size=32).digest() == signature
+
+
+class Member:
+    """One machine and what it told its consumers."""
+
+    def __init__(self, name: str, machine: Machine) -> None:
+        self.name = name
+        self.machine = machine
+        self.up = True
+        self.stalled_until = 0.0
+        self.timers: dict[str, float] = {}
+        self.events: list[Event] = []
+        self.states: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        self.beacons: dict[str, UnitState] = {}
+        self.answers: dict[int, tuple[bool, bytes]] = {}
+        self.conflicts: list[fx.Conflict] = []
+
+    @property
+    def id(self) -> str:
+        return self.machine.member_id
+
+    def sees(self, other: Member) -> str:
+        view = self.machine.members.views.get(other.id)
+        return view.info(other.id).state if view else ""
+
+
+class Net:
+    """Members and the links between them."""
+
+    def __init__(self, seed: int, config: GossipConfig | None = None) -> None:
+        self.rng = random.Random(seed)
+        self.config = config or GossipConfig()
+        self.now = 0.0
+        self.loss = 0.0
+        self.duplication = 0.0
+        self.delay_s = (0.0005, 0.003)
+        self.side: dict[str, int] = {}
+        self.members: dict[str, Member] = {}
+        self._queue: list[tuple[float, int, Member, fx.Input]] = []
+        self._order = itertools.count()
+        self.sent = 0
+
+    def add(self, name: str, *, seeds: list[str] | None = None, boot: int = 1, **more) -> Member:
+        keys = HashKeys(name)
+        machine = Machine(
+            more.pop("config", self.config),
+            keys,
+            keys,
+            random.Random(self.rng.random()),
+            boot=boot,
+            unit=more.pop("unit", name),
+            role=more.pop("role", "unit"),
+            wall_offset_s=WALL,
+            seeds=[_address(each) for each in seeds or []],
+        )
+        member = self.members[name] = Member(name, machine)
+        self.give(member, fx.Started(_address(name)))
+        return member
+
+    def grow(self, number: int) -> list[Member]:
+        """That many members that all know only the first, and time enough to meet."""
+        made = [self.add(f"m{i}", seeds=["m0"]) for i in range(number)]
+        self.run(3.0)
+        return made
+
+    def kill(self, member: Member) -> None:
+        """The process is gone: its port is closed, and the links to it drop."""
+        member.up = False
+        for other in list(self.members.values()):
+            if other.up and self._hears(member.name, other.name):
+                self._later(0.06, other, fx.LinkLost(_address(member.name), True))
+
+    def give(self, member: Member, item: fx.Input) -> None:
+        for effect in member.machine.handle(item, self.now):
+            self._do(member, effect)
+
+    def _do(self, member: Member, effect: fx.Effect) -> None:
+        if isinstance(effect, fx.Send):
+            self._carry(member, effect)
+        elif isinstance(effect, fx.SetTimer):
+            assert effect.at >= self.now
+            member.timers[effect.key] = effect.at
+            self._later(effect.at - self.now, member, fx.Fired(effect.key))
+        elif isinstance(effect, fx.Deliver):
+            member.events.append(effect.event)
+        elif isinstance(effect, fx.MemberSeen):
+            member.states[effect.member.id].append((self.now, effect.member.state))
+        elif isinstance(effect, fx.BeaconHeard):
+            member.beacons[effect.member] = effect.state
+        elif isinstance(effect, fx.Asked):
+            ok = effect.kind != "refuse"
+            self.give(member, fx.Replying(effect.member, effect.askid, ok, effect.payload))
+        elif isinstance(effect, fx.Answered):
+            member.answers[effect.token] = (effect.ok, effect.payload)
+        else:
+            member.conflicts.append(effect)
+
+    def _carry(self, member: Member, send: fx.Send) -> None:
+        self.sent += 1
+        to = self.members.get(send.address.removeprefix("tcp://").removesuffix(":1"))
+        if to is None or not self._hears(member.name, to.name):
+            return
+        copies = 2 if self.rng.random() < self.duplication else 1
+        frame = wire.decode(wire.encode(send.frame))
+        for _ in range(copies):
+            if self.rng.random() >= self.loss:
+                delay = self.rng.uniform(*self.delay_s)
+                self._later(delay, to, fx.Received(member.id, frame))
+
+    def _hears(self, sender: str, receiver: str) -> bool:
+        return self.side.get(sender, 0) == self.side.get(receiver, 0)
+
+    def _later(self, delay: float, member: Member, item: fx.Input) -> None:
+        heapq.heappush(self._queue, (self.now + delay, next(self._order), member, item))
+
+    def run(self, seconds: float) -> None:
+        """Let that much virtual time pass."""
+        end = self.now + seconds
+        while self._queue and self._queue[0][0] <= end:
+            at, _, member, item = heapq.heappop(self._queue)
+            if member.stalled_until > at:
+                heapq.heappush(
+                    self._queue, (member.stalled_until, next(self._order), member, item)
+                )
+                if isinstance(item, fx.Fired) and member.timers.get(item.key) == at:
+                    member.timers[item.key] = member.stalled_until
+                continue
+            self.now = max(self.now, at)
+            if not member.up or self.members[member.name] is not member:
+                continue
+            if isinstance(item, fx.Fired):
+                if member.timers.get(item.key) != at:
+                    continue
+                del member.timers[item.key]
+            self.give(member, item)
+        self.now = end
+
+    def alive(self) -> list[Member]:
+        return [each for each in self.members.values() if each.up]
+
+    def false_deaths(self) -> list[tuple[str, str]]:
+        """Who was held for dead by whom although it was up."""
+        return [
+            (each.name, other.name)
+            for each in self.alive()
+            for other in self.alive()
+            if any(state == "dead" for _, state in each.states[other.id])
+        ]
+
+
+def _address(name: str) -> str:
+    return f"tcp://{name}:1"
+
+
+def event(number: int, type: str = "mtor.unit.changed", **more) -> Event:
+    return Event(id=f"e{number}", source="test", type=type, time="", data={"n": number}, **more)
+
+
+def numbers(member: Member, origin: Member) -> list[int]:
+    return [
+        each.data["n"]
+        for each in member.events
+        if each.origin == origin.id and each.type != "mtor.gap.found"
+    ]
