@@ -103,7 +103,8 @@ class Transport:
             ) from None
         for each in (self._router, self._zap, self._monitor, self._wakes.fileno()):
             self._poller.register(each, zmq.POLLIN)
-        return self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+        bound = self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+        return bound.replace("//0.0.0.0:", f"//{_own_address(self.config)}:")
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         made = self._context.socket(kind)
@@ -127,9 +128,11 @@ class Transport:
         except zmq.Again:
             self._count("links full")
         except (zmq.ZMQError, WireError):
-            self._count("unsendable")
+            self._count("unsendable")  # a peer may have told us a senseless address
 
     def _connect(self, address: str) -> Link:
+        if self.keys is None and not _is_loopback(address):
+            raise WireError(f"{address}: beyond loopback, and there are no keys")
         dealer = self._socket(zmq.DEALER)
         dealer.routing_id = self.identity.member_id.encode()
         dealer.reconnect_ivl = RECONNECT_MS
@@ -241,6 +244,8 @@ class Transport:
         if len(self._knocks) >= 64 or address in (a for _, a in self._knocks.values()):
             return False
         host, _, port = address.removeprefix("tcp://").rpartition(":")
+        if not _is_ip(host):
+            return False  # looking up a name could block; the probe will tell
         family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
         knock = socket.socket(family, socket.SOCK_STREAM)
         knock.setblocking(False)
@@ -281,13 +286,33 @@ class Transport:
 
 def _only_loopback(config: SwarmConfig) -> None:
     for key, address in [("bind", config.bind), *(("seeds", each) for each in config.seeds)]:
-        host = address.removeprefix("tcp://").rpartition(":")[0].strip("[]")
-        try:
-            fine = ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            fine = host == "localhost"
-        if not fine:
+        if not _is_loopback(address):
             raise ConfigError(
                 f"swarm.{key}: {address} is not on this machine, and without swarm.keys only "
                 "loopback is allowed: `mtor keys new-swarm` makes the keys"
             )
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.removeprefix("tcp://").rpartition(":")[0].strip("[]")
+    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _own_address(config: SwarmConfig) -> str:
+    """Bound to every interface: the address of the one that leads to the first seed."""
+    seed = config.seeds[0] if config.seeds else "tcp://192.0.2.1:1"
+    host, _, port = seed.removeprefix("tcp://").rpartition(":")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
+        try:
+            route.connect((host, int(port)))  # UDP: picks the route, sends nothing
+        except OSError:
+            return "127.0.0.1"
+        return str(route.getsockname()[0])
