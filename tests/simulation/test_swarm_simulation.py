@@ -195,6 +195,16 @@ def test_asks_are_answered_refused_or_end_in_time() -> None:
     assert b"no member" in a.answers[4][1]
 
 
+def test_one_that_has_not_heard_of_the_asker_yet_answers_all_the_same() -> None:
+    net = Net(1)
+    asked = net.grow(2)[1]
+    asker = net.add("new")
+    asker.machine.members.learn_fact(asked.id, asked.machine.fact, net.now)
+    net.give(asker, fx.Asking(1, asked.id, "echo", b"x", 2.0))
+    net.run(1.0)
+    assert asker.answers == {1: (True, b"x")}
+
+
 def test_the_later_of_two_members_with_one_name_is_told_to_go() -> None:
     net = Net(1)
     members = net.grow(3)

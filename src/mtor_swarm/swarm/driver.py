@@ -231,12 +231,12 @@ class SwarmDriver:
         try:
             answer = self._on_ask(asked.member, asked.kind, asked.payload)
         except SwarmError as error:
-            self._handle(fx.Replying(asked.member, asked.askid, False, str(error).encode()))
+            self._handle(_reply(asked, False, str(error).encode()))
             return
         if isinstance(answer, Future):
             answer.add_done_callback(lambda done: self._answer_later(asked, done))
         else:
-            self._handle(fx.Replying(asked.member, asked.askid, True, answer))
+            self._handle(_reply(asked, True, answer))
 
     def _answer_later(self, asked: fx.Asked, done: Future[bytes]) -> None:
         if done.cancelled():
@@ -245,9 +245,15 @@ class SwarmDriver:
             error = done.exception()
             ok, payload = error is None, str(error).encode() if error else done.result()
         try:
-            self._put(fx.Replying(asked.member, asked.askid, ok, payload), 1)
+            self._put(_reply(asked, ok, payload), 1)
         except SwarmError as refusal:
             self._log(f"swarm: an answer to {asked.member} was dropped: {refusal}")
+
+
+def _reply(asked: fx.Asked, ok: bool, payload: bytes) -> fx.Replying:
+    if len(payload) + ASK_ROOM > MAX_FRAME_BYTES:
+        ok, payload = False, f"the answer has {len(payload)} bytes, too many".encode()
+    return fx.Replying(asked.member, asked.askid, ok, payload)
 
 
 def _settle(future: Future[bytes], payload: bytes | None, reason: str) -> None:

@@ -18,7 +18,7 @@ from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.asks import Asks
 from mtor_swarm.swarm.gossip.dissemination import neighbours
-from mtor_swarm.swarm.gossip.membership import ALIVE, DEAD, LEFT, SUSPECT, Membership
+from mtor_swarm.swarm.gossip.membership import DEAD, SUSPECT, Membership, age_of
 from mtor_swarm.swarm.gossip.news import News
 from mtor_swarm.swarm.gossip.probe import STALL_S, Prober
 
@@ -70,7 +70,7 @@ class Machine:
             fx.LinkLost: self._link_lost,
             fx.Published: lambda it, now: self.news.publish(it.event, now),
             fx.StateChanged: lambda it, now: self.news.state_changed(it.state, now),
-            fx.Asking: self.asks.ask,
+            fx.Asking: self._ask,
             fx.Replying: self._reply,
             fx.Leaving: self._leave,
         }
@@ -192,7 +192,7 @@ class Machine:
         if member == self.member_id:
             return False
         view = self.members.views.get(member)
-        if view and (fact.boot, fact.incarnation, LEFT if fact.left else ALIVE) <= view.key:
+        if view and age_of(fact) <= view.key:
             return False
         if not wire.is_genuine(fact, self.verifier):
             self.out.count("forged")
@@ -363,6 +363,12 @@ class Machine:
         view = self.members.views.get(member)
         if view is not None:
             self.out.add(fx.Send(view.fact.address, frame, priority))
+
+    def _ask(self, item: fx.Asking, now: float) -> None:
+        """Say who we are first: one that has not heard of us yet could not answer."""
+        assert self.fact is not None
+        self.send(item.member, wire.Spread([self.fact], []))
+        self.asks.ask(item, now)
 
     def _reply(self, item: fx.Replying, now: float) -> None:
         self.send(item.member, wire.Answer(item.askid, item.ok, item.payload))

@@ -1,8 +1,9 @@
 """Who is in the swarm: SWIM's states, merged the same way whatever the order of the news.
 
 Das, Gupta, Motivala: "SWIM" (DSN 2002); Dadgar, Phillips, Currey: "Lifeguard" (arXiv 1707.00788).
-A member vouches for itself with signed facts; others may only doubt it. News with the higher
-(boot, incarnation, rank) wins, with alive < suspect < dead < left as ranks.
+A member vouches for itself with signed facts; others may only doubt it. News of the higher boot
+wins; within a boot who left has left; else the higher (incarnation, rank) wins, ranks being
+alive < suspect < dead.
 """
 
 from __future__ import annotations
@@ -39,6 +40,20 @@ class MemberInfo(msgspec.Struct, frozen=True, kw_only=True):
     started_s: float
 
 
+Age = tuple[int, bool, int, int]
+"""How news on one member compares: boot, left, incarnation, rank."""
+
+
+def age(boot: int, incarnation: int, rank: int) -> Age:
+    """The age of news on a member; of two, the higher one holds."""
+    return (boot, rank == LEFT, incarnation, rank)
+
+
+def age_of(fact: Fact) -> Age:
+    """The age of what a member says of itself."""
+    return age(fact.boot, fact.incarnation, LEFT if fact.left else ALIVE)
+
+
 class View:
     """What is known of one other member."""
 
@@ -51,9 +66,9 @@ class View:
         self.refusers: set[str] = set()
 
     @property
-    def key(self) -> tuple[int, int, int]:
+    def key(self) -> Age:
         """The order of news."""
-        return (self.fact.boot, self.incarnation, self.rank)
+        return age(self.fact.boot, self.incarnation, self.rank)
 
     def info(self, member: str) -> MemberInfo:
         """The view as others may read it."""
@@ -90,8 +105,7 @@ class Membership:
             self.views[member] = view = View(fact, now)
             self.changed.append((view.info(member), ""))
             return True
-        key = (fact.boot, fact.incarnation, LEFT if fact.left else ALIVE)
-        if key <= view.key:
+        if age_of(fact) <= view.key:
             return False
         was, boot = STATES[view.rank], view.fact.boot
         self.views[member] = view = View(fact, now)
@@ -104,14 +118,15 @@ class Membership:
         view = self.views.get(doubt.member)
         if view is None or doubt.boot != view.fact.boot or view.rank == LEFT:
             return False
-        key = (doubt.boot, doubt.incarnation, DEAD if doubt.dead else SUSPECT)
+        rank = DEAD if doubt.dead else SUSPECT
+        key = age(doubt.boot, doubt.incarnation, rank)
         if key < view.key:
             return False
         news = key > view.key
         if doubt.incarnation > view.incarnation:
             view.witnesses, view.refusers = set(), set()
         if news:
-            self._move(doubt.member, view, key, now)
+            self._move(doubt.member, view, doubt.incarnation, rank, now)
         if view.rank != SUSPECT:
             return news
         news = news or doubt.witness not in view.witnesses
@@ -121,9 +136,9 @@ class Membership:
             view.refusers.add(doubt.witness)
         return news
 
-    def _move(self, member: str, view: View, key: tuple[int, int, int], now: float) -> None:
+    def _move(self, member: str, view: View, incarnation: int, rank: int, now: float) -> None:
         was = STATES[view.rank]
-        _, view.incarnation, view.rank = key
+        view.incarnation, view.rank = incarnation, rank
         view.since = now
         if STATES[view.rank] != was:
             self.changed.append((view.info(member), was))
@@ -176,7 +191,7 @@ class Membership:
     def digest(self, mine: Fact) -> bytes:
         """A hash of all that is known; equal hashes mean that there is nothing to tell."""
         keys = {each: view.key for each, view in self.views.items()}
-        keys[self.me] = (mine.boot, mine.incarnation, LEFT if mine.left else ALIVE)
+        keys[self.me] = age_of(mine)
         text = repr(sorted(keys.items())).encode()
         return hashlib.blake2b(text, digest_size=8).digest()
 
