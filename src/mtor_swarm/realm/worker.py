@@ -1,0 +1,228 @@
+"""What every worker subclasses: a lifecycle node that fails in the open, and alone.
+
+A whole worker::
+
+    class Bell(Worker):
+        def load(self) -> None:
+            self.on("mtor.target.seen", self._ring)
+
+        def _ring(self, event: Event) -> None:
+            self.say(UnitChanged(doing="ringing", was=""))
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from std_msgs.msg import String
+
+from mtor_swarm import events
+from mtor_swarm.config import RealmConfig
+from mtor_swarm.errors import SwarmError
+from mtor_swarm.events import Event, WorkerChanged
+from mtor_swarm.realm.bus import RealmBus, heartbeat_qos
+
+REPORT_EVERY_S = 5.0
+"""Faults of a handler are reported to the realm at most this often; each one is counted."""
+STEADY = Clock(clock_type=ClockType.STEADY_TIME)
+"""Time that neither a simulator nor a clock's correction moves."""
+LEAN: dict[str, Any] = {"enable_rosout": False, "start_parameter_services": False}
+"""A node of ours offers no services that nobody asks for."""
+
+
+def lean_parameters(use_sim_time: bool) -> list[Parameter]:
+    """Parameters of a lean node; `use_sim_time` makes its own clock follow `/clock`."""
+    return [
+        Parameter("use_sim_time", value=use_sim_time),
+        Parameter("start_type_description_service", value=False),
+    ]
+
+
+class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
+    """A lifecycle node of one unit, woken by events and by nothing else.
+
+    A subclass overrides any of `load`, `start`, `stop` and `unload`. What `load` makes by `hear`,
+    `on` and `every` runs only while the worker is active, on the process's executor, and is taken
+    down by itself. A handler that raises is counted, logged and reported, and the worker goes on.
+    A handler that blocks silences the heartbeat: long work (a model) belongs in a thread.
+    `counts` has `faults` and whatever a subclass counts besides.
+    """
+
+    def __init__(self, *, name: str, config: RealmConfig) -> None:
+        super().__init__(
+            name,
+            namespace=f"/{config.unit}",
+            parameter_overrides=lean_parameters(config.use_sim_time),
+            **LEAN,
+        )
+        self.config = config
+        self.source = f"/{config.unit}/{name}"
+        self.active = False
+        self.in_transition = False
+        self.counts: Counter[str] = Counter()
+        self.bus = RealmBus(self, on_fault=self.fault)
+        self._undo: list[Callable[[], object]] = []
+        self._reported_s = -REPORT_EVERY_S
+        lease_s = config.supervision.heartbeat_lease_s
+        self._heart = self.create_publisher(String, f"{name}/heartbeat", heartbeat_qos(lease_s))
+        self.create_timer(lease_s / 3, self._heart.assert_liveliness, clock=STEADY)
+        self._heart.assert_liveliness()
+
+    # What a subclass may override.
+
+    def load(self) -> None:
+        """Take what is needed: files, models, subscriptions. May raise: the reason is told."""
+
+    def start(self) -> None:
+        """Begin to work; handlers run from now on."""
+
+    def stop(self) -> None:
+        """Cease to work; handlers no longer run."""
+
+    def unload(self) -> None:
+        """Let go of what `load` took. Also called when `load` failed halfway."""
+
+    # What a subclass calls.
+
+    def say(self, data: msgspec.Struct, *, type: str = "") -> Event:
+        """Publish an event that says `data` to the realm; see `events.make`. From any thread."""
+        event = events.make(
+            data, source=self.source, wall_s=time.time(), unit=self.config.unit, type=type
+        )
+        self.bus.publish(event)
+        return event
+
+    def on(self, type: str, handler: Callable[[Event], None]) -> None:
+        """Call `handler` with each event of this type (`bus.ALL`: of any) while active."""
+        self._undo.append(self.bus.subscribe((type,), self._guarded(f"event {type}", handler)))
+
+    def hear(self, kind: Any, topic: str, handler: Callable[[Any], None], qos: QoSProfile) -> None:
+        """Call `handler` with each message of class `kind` on this relative topic while active."""
+        guarded = self._guarded(f"topic {topic}", handler)
+        subscription = self.create_subscription(kind, topic, guarded, qos)
+        self._undo.append(lambda: self.destroy_subscription(subscription))
+
+    def every(self, period_s: float, handler: Callable[[], None], *, steady: bool = False) -> None:
+        """Call `handler` periodically while active, by the node's clock or by steady time."""
+        guarded = self._guarded(f"timer of {period_s:g} s", handler)
+        timer = self.create_timer(period_s, guarded, clock=STEADY if steady else self.get_clock())
+        self._undo.append(lambda: self.destroy_timer(timer))
+
+    def fault(self, culprit: str, error: Exception) -> None:
+        """Count, log and report what went wrong in `culprit`; the worker goes on. Any thread."""
+        self.counts["faults"] += 1
+        reason = f"{culprit}: {explain(error)}"
+        self.get_logger().error(f"{reason}\n{''.join(traceback.format_exception(error))}")
+        now = time.monotonic()
+        if now - self._reported_s >= REPORT_EVERY_S:
+            self._reported_s = now
+            state = "active" if self.active else "inactive"
+            self._tell(state, state, f"{reason} ({self.counts['faults']} faults so far)")
+
+    # ROS's own lifecycle.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load; a failure leaves the worker unconfigured and clean."""
+        self.in_transition = True
+        try:
+            self.load()
+        except Exception as error:
+            self._failed("load", state, error)
+            self._clean()
+            return TransitionCallbackReturn.FAILURE
+        finally:
+            self.in_transition = False
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start; a failure leaves the worker inactive."""
+        self.in_transition = True
+        try:
+            done = super().on_activate(state)
+            self.start()
+        except Exception as error:
+            self._failed("start", state, error)
+            super().on_deactivate(state)
+            return TransitionCallbackReturn.FAILURE
+        finally:
+            self.in_transition = False
+        self.active = done == TransitionCallbackReturn.SUCCESS
+        return done
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop; the worker is inactive afterwards, whatever `stop` raises."""
+        self.active = False
+        self._attempt("stop", self.stop)
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unload; the worker is unconfigured afterwards, whatever `unload` raises."""
+        self._clean()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and unload, as far as there is anything to."""
+        self.close()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured, from where the orchestrator tries again."""
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> None:
+        """Stop and unload from any state, without ROS's leave: the process ends."""
+        if self.active:
+            self.active = False
+            self._attempt("stop", self.stop)
+        self._clean()
+
+    def _clean(self) -> None:
+        self._attempt("unload", self.unload)
+        while self._undo:
+            self._undo.pop()()
+
+    def _attempt(self, name: str, hook: Callable[[], None]) -> None:
+        try:
+            hook()
+        except Exception as error:  # teardown goes on, and is told
+            self.fault(name, error)
+
+    def _guarded(self, culprit: str, handler: Callable[..., None]) -> Callable[..., None]:
+        def run(*args: Any) -> None:
+            if not self.active:
+                return
+            try:
+                handler(*args)
+            except Exception as error:  # one bad message must not end the process
+                self.fault(culprit, error)
+
+        return run
+
+    def _failed(self, step: str, state: LifecycleState, error: Exception) -> None:
+        self.counts["faults"] += 1
+        reason = f"{step}: {explain(error)}"
+        told = (
+            reason if isinstance(error, SwarmError) else "".join(traceback.format_exception(error))
+        )
+        self.get_logger().error(f"cannot {told}")
+        self._tell("failed", state.label, reason)
+
+    def _tell(self, state: str, was: str, reason: str) -> None:
+        self.say(WorkerChanged(worker=self.get_name(), state=state, was=was, reason=reason))
+
+
+def explain(error: Exception) -> str:
+    """What went wrong in one line: our own errors speak for themselves, others give their name."""
+    if isinstance(error, SwarmError):
+        return str(error)
+    return f"{error.__class__.__name__}: {error}"
