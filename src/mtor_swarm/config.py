@@ -148,6 +148,15 @@ class MissionConfig(_Section, frozen=True, kw_only=True):
     ] = (-7.0, -5.0, 7.0, 5.0)
     cell_m: Annotated[float, Meta(gt=0, description="size of a search cell")] = 2.0
     speed_mps: Positive = 0.5
+    target_radius_m: Annotated[
+        float, Meta(ge=0, description="half the target's width: the lidar meets its near side")
+    ] = 0.3
+    guard_m: Annotated[float, Meta(gt=0, description="distance of those who guard")] = 2.75
+    view_m: Annotated[float, Meta(gt=0, description="the target is recognised this far")] = 2.8
+    view_rad: Annotated[float, Meta(gt=0, lt=3.14, description="the camera's field of view")] = 1.3
+    clearance_m: Annotated[
+        float, Meta(gt=0, description="room that driving keeps, from the unit's centre")
+    ] = 0.38
 
 
 def load(path: str | Path, cls: type[S]) -> S:

@@ -82,6 +82,14 @@ class TargetSeen(msgspec.Struct, frozen=True, kw_only=True):
     seen_from_y_m: float
 
 
+class TargetLost(msgspec.Struct, frozen=True, kw_only=True):
+    """A unit stood near, looked there for some time, and saw nothing: it was a mistake."""
+
+    label: str
+    x_m: float
+    y_m: float
+
+
 class UnitChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A unit does something else now."""
 
@@ -180,6 +188,7 @@ TYPES: dict[str, EventType] = {
     for each in (
         EventType("mtor.detection.seen", DetectionSeen, scope="realm", priority=BULK),
         EventType("mtor.target.seen", TargetSeen),
+        EventType("mtor.target.lost", TargetLost),
         EventType("mtor.unit.changed", UnitChanged),
         EventType("mtor.worker.changed", WorkerChanged),
         EventType("mtor.member.changed", MemberChanged, scope="realm"),

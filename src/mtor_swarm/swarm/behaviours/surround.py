@@ -1,0 +1,84 @@
+"""Surround: units stand around a target, evenly, and nobody crosses another's way.
+
+Source: cyclic pursuit's equilibrium, the regular polygon in the order in which the units already
+stand (Marshall, Broucke & Francis, "Formations of vehicles in cyclic pursuit", 2004). All who
+know the same positions work out the same slots.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mtor_swarm.swarm.behaviours.geometry import Array, heading, length, unit
+
+PHASES = 49
+"""Turns of the whole ring that are tried, when something stands in the way of a slot."""
+
+
+def ring_slots(
+    positions: ArrayLike,
+    mask: ArrayLike,
+    target: ArrayLike,
+    *,
+    weights: ArrayLike = 1.0,
+    radius_m: float = 1.15,
+    blocked: ArrayLike | None = None,
+    room_m: float = 0.6,
+    area: tuple[float, float, float, float] | None = None,
+    wall_m: float = 0.4,
+) -> Array:
+    """The bearing (..., K), seen from the target, at which each unit shall stand.
+
+    `positions` (..., K, 2) and `target` (..., 2) in frame `map`, `mask` (..., K) true where there
+    is a unit (bearings of the others are NaN). `weights` (..., K): who shall move least. `blocked`
+    (..., M, 2) are places that a slot keeps `room_m` from, `area` the walls (x_min, y_min, x_max,
+    y_max) from which it keeps `wall_m`. Guarantees: neighbouring slots are 2π/n apart, in the
+    cyclic order of the units' own bearings; the sum of weighted squared turns is the least, unless
+    something stands in the way. The answer does not hang on the order of the units, nor on where
+    the circle is cut: a cut elsewhere adds 2π/n to every unit's share alike.
+    """
+    here = np.asarray(mask, dtype=bool)
+    centre = np.asarray(target, dtype=np.float64)
+    own = np.where(here, heading(np.asarray(positions) - centre[..., None, :]), np.inf)
+    rank = np.argsort(np.argsort(own, axis=-1, kind="stable"), axis=-1, kind="stable")
+    gap = 2 * np.pi / np.maximum(here.sum(axis=-1), 1)[..., None]
+    share = np.where(here, own - rank * gap, 0.0)
+    weight = np.where(here, np.asarray(weights, dtype=np.float64), 0.0)
+    phase = (share * weight).sum(-1) / np.maximum(weight.sum(-1), 1e-9)
+    slots = phase[..., None] + rank * gap
+    if blocked is not None or area is not None:
+        slots = slots + _turn(slots, here, centre, gap, radius_m, blocked, room_m, area, wall_m)
+    return np.where(here, slots, np.nan)
+
+
+def _turn(
+    slots: Array,
+    here: ArrayLike,
+    centre: Array,
+    gap: Array,
+    radius_m: float,
+    blocked: ArrayLike | None,
+    room_m: float,
+    area: tuple[float, float, float, float] | None,
+    wall_m: float,
+) -> Array:
+    """The least turn (..., 1) of the whole ring that frees its slots as far as can be."""
+    turns = np.linspace(-0.5, 0.5, PHASES) * gap  # (..., P)
+    spots = centre[..., None, None, :] + radius_m * unit(slots[..., None, :] + turns[..., None])
+    cost = turns**2
+    if blocked is not None and np.asarray(blocked).shape[-2]:
+        between = spots[..., None, :] - np.asarray(blocked)[..., None, None, :, :]
+        nearest = length(between).min(axis=-1)
+        tight = np.where(
+            np.asarray(here)[..., None, :], np.maximum(1 - nearest / room_m, 0.0), 0.0
+        )
+        cost = cost + 40.0 * tight.sum(axis=-1)
+    if area is not None:
+        low = spots - np.asarray(area[:2])
+        high = np.asarray(area[2:]) - spots
+        out = np.maximum(wall_m - np.minimum(low, high).min(axis=-1), 0.0)
+        out = np.where(np.asarray(here)[..., None, :], out, 0.0)
+        cost = cost + 40.0 * out.sum(axis=-1)
+    best = cost.argmin(axis=-1)[..., None]
+    return np.take_along_axis(turns, best, axis=-1)
