@@ -1,11 +1,12 @@
 """YAML files become frozen, validated structs; a mistake is named by file, line and key.
 
 Every key is a field below with its meaning, unit and range. Unknown keys, wrong types, values out
-of range, duplicate keys and YAML errors all raise ConfigError with the place.
+of range, infinities, duplicate keys, aliases and YAML errors all raise ConfigError with the place.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -161,31 +162,19 @@ class MissionConfig(_Section, frozen=True, kw_only=True):
 
 def load(path: str | Path, cls: type[S]) -> S:
     """The file as a `cls`; ConfigError names file, line and key of the first mistake."""
-    path = Path(path)
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ConfigError(f"{path}: over {MAX_CONFIG_BYTES} bytes, no config is that large")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text") from None
-    return parse(text, cls, name=str(path))
+    return parse(_read(Path(path)), cls, name=str(path))
+
+
+def keys(path: str | Path) -> list[str]:
+    """The keys at the top of a file, as they stand there: they tell what sort of file it is."""
+    plain = _values(_read(Path(path)), str(path), {})
+    return list(plain) if isinstance(plain, dict) else []
 
 
 def parse(text: str, cls: type[S], name: str = "<text>") -> S:
     """YAML text as a `cls`; `name` is what errors call it."""
     lines: dict[str, int] = {}
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        plain = {} if node is None else _plain(node, "$", lines, name)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{name}{line}: not valid YAML: {problem}") from None
-    except RecursionError:
-        raise ConfigError(f"{name}: nested too deeply, or an alias holds itself") from None
+    plain = _values(text, name, lines)
     try:
         return msgspec.convert(plain, cls)
     except msgspec.ValidationError as error:
@@ -197,14 +186,52 @@ def dump(config: msgspec.Struct) -> str:
     return yaml.safe_dump(msgspec.to_builtins(config), sort_keys=False, allow_unicode=True)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases: a few lines of them unfold into gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            alias = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in types-PyYAML
+            problem = f"the alias *{alias.anchor} is not allowed; write its value out"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=alias.start_mark)
+        return super().compose_node(parent, index)
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ConfigError(f"{path}: over {MAX_CONFIG_BYTES} bytes, no config is that large")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+
+
+def _values(text: str, name: str, lines: dict[str, int]) -> Any:
+    """YAML text as plain values; notes every key's line."""
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        return {} if node is None else _plain(node, "$", lines, name)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise ConfigError(f"{name}{line}: not valid YAML: {problem}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: nested too deeply") from None
+
+
 def _plain(node: yaml.Node, path: str, lines: dict[str, int], name: str) -> Any:
     """The node's value, with the line of every key noted under its path (`$.a.b[0]`)."""
     lines[path] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"{name}:{line}: a key must be a word")
+            key = str(key_node.value)
             if key in found:
                 raise ConfigError(f"{name}:{line}: `{key}` stands here twice; keep one")
             found[key] = _plain(value_node, f"{path}.{key}", lines, name)
@@ -212,7 +239,27 @@ def _plain(node: yaml.Node, path: str, lines: dict[str, int], name: str) -> Any:
         return found
     if isinstance(node, yaml.SequenceNode):
         return [_plain(each, f"{path}[{i}]", lines, name) for i, each in enumerate(node.value)]
-    return yaml.SafeLoader("").construct_object(node)
+    return _scalar(node, path, name)
+
+
+def _scalar(node: yaml.Node, path: str, name: str) -> Any:
+    """A single value: finite if it is a number, and what its tag says it is."""
+    where = f"{name}:{node.start_mark.line + 1}: {_key(path)}"
+    try:
+        value = yaml.SafeLoader("").construct_object(node)
+        finite = not isinstance(value, (int, float)) or math.isfinite(value)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        # PyYAML's constructors raise whatever they stumble over, such as `!!bool maybe`.
+        raise ConfigError(f"{where}{node.value!r:.80} is not a {node.tag[18:]}") from None
+    if not finite:
+        raise ConfigError(f"{where}{node.value} is not a finite number")
+    return value
+
+
+def _key(path: str) -> str:
+    """`$.a.b` as errors show it: `a.b: `; nothing for the top."""
+    key = path.removeprefix("$").lstrip(".")
+    return f"{key}: " if key else ""
 
 
 def _located(message: str, lines: dict[str, int], name: str) -> ConfigError:
@@ -226,6 +273,4 @@ def _located(message: str, lines: dict[str, int], name: str) -> ConfigError:
         text = "unknown key"
     elif missing:
         text = f"the key `{missing.group(1)}` is missing"
-    line = lines.get(path, 1)
-    key = path.removeprefix("$").lstrip(".")
-    return ConfigError(f"{name}:{line}: {key + ': ' if key else ''}{text}")
+    return ConfigError(f"{name}:{lines.get(path, 1)}: {_key(path)}{text}")
