@@ -32,7 +32,7 @@ from mtor_swarm.events import Event, WorkerChanged
 from mtor_swarm.realm.bus import RealmBus, heartbeat_qos
 
 REPORT_EVERY_S = 5.0
-"""Faults of a handler are reported to the realm at most this often; each one is counted."""
+"""Faults are logged and reported at most this often; each one is counted."""
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 """Time that neither a simulator nor a clock's correction moves."""
 LEAN: dict[str, Any] = {"enable_rosout": False, "start_parameter_services": False}
@@ -114,19 +114,22 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def every(self, period_s: float, handler: Callable[[], None], *, steady: bool = False) -> None:
         """Call `handler` periodically while active, by the node's clock or by steady time."""
         guarded = self._guarded(f"timer of {period_s:g} s", handler)
-        timer = self.create_timer(period_s, guarded, clock=STEADY if steady else self.get_clock())
+        clock = STEADY if steady else self.get_clock()
+        # rclpy hands a TimerInfo to any callback that could take an argument: this one cannot.
+        timer = self.create_timer(period_s, lambda: guarded(), clock=clock)  # noqa: PLW0108
         self._undo.append(lambda: self.destroy_timer(timer))
 
     def fault(self, culprit: str, error: Exception) -> None:
-        """Count, log and report what went wrong in `culprit`; the worker goes on. Any thread."""
+        """Count, log and report what went wrong in `culprit`; goes on. From any thread."""
         self.counts["faults"] += 1
-        reason = f"{culprit}: {explain(error)}"
-        self.get_logger().error(f"{reason}\n{''.join(traceback.format_exception(error))}")
         now = time.monotonic()
-        if now - self._reported_s >= REPORT_EVERY_S:
-            self._reported_s = now
-            state = "active" if self.active else "inactive"
-            self._tell(state, state, f"{reason} ({self.counts['faults']} faults so far)")
+        if now - self._reported_s < REPORT_EVERY_S:
+            return
+        self._reported_s = now
+        reason = f"{culprit}: {explain(error)} ({self.counts['faults']} faults so far)"
+        self.get_logger().error(f"{reason}\n{''.join(traceback.format_exception(error))}")
+        state = "active" if self.active else "inactive"
+        self._tell(state, state, reason)
 
     # ROS's own lifecycle.
 

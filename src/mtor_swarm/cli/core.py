@@ -1,0 +1,33 @@
+"""`mtor_core --config FILE`: gossip, orchestrator, decision and reflex of one unit.
+
+Small, and never with a model library in it, so that what steers a robot cannot fall with a model.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from mtor_swarm.config import RealmConfig
+from mtor_swarm.realm import host
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the core until SIGTERM or SIGINT; the exit code says whether a restart may help."""
+    return host.main("mtor_core", compose, argv)
+
+
+def compose(config: RealmConfig) -> list[Any]:
+    """The nodes of a core; the orchestrator first, since it brings up the others."""
+    from mtor_swarm.realm.orchestrator import Orchestrator
+    from mtor_swarm.workers.decision import DecisionWorker
+    from mtor_swarm.workers.gossip import GossipWorker
+    from mtor_swarm.workers.reflex import ReflexWorker
+
+    makers = (Orchestrator, ReflexWorker, GossipWorker, DecisionWorker)
+    return [make(config=config) for make in makers]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

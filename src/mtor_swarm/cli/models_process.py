@@ -1,0 +1,26 @@
+"""`mtor_models --config FILE`: the workers of one unit that hold models; may crash alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from mtor_swarm.config import RealmConfig
+from mtor_swarm.realm import host
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the models until SIGTERM or SIGINT; the exit code says whether a restart may help."""
+    return host.main("mtor_models", compose, argv)
+
+
+def compose(config: RealmConfig) -> list[Any]:
+    """The nodes of the process: perception, whose library is loaded once it is configured."""
+    from mtor_swarm.workers.perception import PerceptionWorker
+
+    return [PerceptionWorker(config=config)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

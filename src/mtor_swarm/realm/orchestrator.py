@@ -1,0 +1,218 @@
+"""The node that drives supervision: ROS's lifecycle services out, DDS liveliness in.
+
+It brings a unit's workers up in order, notices those that die or hang, and tries again. It keeps
+no state that a restart would miss: a worker that is active already is found so, and left alone.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import String
+
+from mtor_swarm import events
+from mtor_swarm.config import RealmConfig
+from mtor_swarm.errors import EventError
+from mtor_swarm.events import Event, WorkerChanged
+from mtor_swarm.realm import supervision as sv
+from mtor_swarm.realm.bus import RealmBus, heartbeat_qos
+from mtor_swarm.realm.worker import LEAN, STEADY, lean_parameters
+
+WORKERS = ("reflex", "gossip", "decision", "perception")
+"""In the order in which they are brought up: what keeps a robot from harm comes first."""
+DIAGNOSTICS_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+_LEVELS: dict[str, bytes] = {
+    "active": DiagnosticStatus.OK,
+    "starting": DiagnosticStatus.WARN,
+    "inactive": DiagnosticStatus.WARN,
+    "absent": DiagnosticStatus.STALE,
+    "silent": DiagnosticStatus.STALE,
+    "failed": DiagnosticStatus.ERROR,
+    "quarantined": DiagnosticStatus.ERROR,
+}
+_CHANGED = "mtor.worker.changed"
+
+
+class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
+    """Keeps the workers of one unit running; says so in events and on `/diagnostics`."""
+
+    def __init__(
+        self,
+        *,
+        config: RealmConfig,
+        workers: Sequence[str] = WORKERS,
+        rng: random.Random | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(
+            "orchestrator",
+            namespace=f"/{config.unit}",
+            parameter_overrides=lean_parameters(False),  # health goes by real time
+            **LEAN,
+        )
+        self.config = config
+        self._clock = clock
+        self._source = f"/{config.unit}/orchestrator"
+        self._timer: Any = None
+        self._pending: dict[str, list[tuple[int, Any, Any]]] = {each: [] for each in workers}
+        self._supervisor = sv.Supervisor(
+            workers, config.supervision, rng=rng or random.Random(), now=clock()
+        )
+        self._bus = RealmBus(self)
+        self._bus.subscribe((_CHANGED,), self._on_changed)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", DIAGNOSTICS_QOS)
+        self._change = {
+            each: self.create_client(ChangeState, f"{each}/change_state") for each in workers
+        }
+        self._get = {each: self.create_client(GetState, f"{each}/get_state") for each in workers}
+        for each in workers:
+            self._watch(each)
+
+    def states(self) -> dict[str, tuple[sv.State, str]]:
+        """Each worker's state, and why it is in it."""
+        return self._supervisor.states()
+
+    # What comes in.
+
+    def _watch(self, worker: str) -> None:
+        def on_liveliness(info: Any) -> None:
+            lost = info.alive_count == 0
+            self._feed(sv.LivelinessLost(worker) if lost else sv.WorkerSeen(worker))
+
+        self.create_subscription(
+            String,
+            f"{worker}/heartbeat",
+            lambda _: None,  # nothing is ever sent: only the writer's liveliness counts
+            heartbeat_qos(self.config.supervision.heartbeat_lease_s),
+            event_callbacks=SubscriptionEventCallbacks(liveliness=on_liveliness),
+        )
+
+    def _on_changed(self, event: Event) -> None:
+        if event.unit != self.config.unit:  # gossip brings what other units' workers do
+            return
+        try:
+            change = events.payload(event, WorkerChanged)
+        except EventError as error:
+            self.get_logger().warning(str(error))
+            return
+        if change.state == "failed":
+            self._feed(sv.WorkerFailed(change.worker, change.reason))
+
+    def _feed(self, event: sv.Input) -> None:
+        for action in self._supervisor.handle(event, self._clock()):
+            self._do(action)
+
+    # What goes out.
+
+    def _do(self, action: sv.Action) -> None:
+        if isinstance(action, sv.Ask):
+            if not self._change[action.worker].service_is_ready():
+                return  # an answer would lead to a request that nobody hears; it is asked again
+            self._call(self._get[action.worker], GetState.Request(), action, self._on_state)
+        elif isinstance(action, sv.Configure):
+            self._transition(action, Transition.TRANSITION_CONFIGURE)
+        elif isinstance(action, sv.Activate):
+            self._transition(action, Transition.TRANSITION_ACTIVATE)
+        elif isinstance(action, sv.Report):
+            self._report(action.change)
+        else:
+            self._set_timer(action.at_s)
+
+    def _transition(self, action: sv.Configure | sv.Activate, number: int) -> None:
+        request = ChangeState.Request()
+        request.transition.id = number
+        self._call(self._change[action.worker], request, action, self._on_transition)
+
+    def _call(
+        self,
+        client: Any,
+        request: Any,
+        action: sv.Ask | sv.Configure | sv.Activate,
+        answered: Callable[[str, int, Any], None],
+    ) -> None:
+        worker, turn = action.worker, action.turn
+        for old in [each for each in self._pending[worker] if each[0] < turn]:
+            self._pending[worker].remove(old)
+            old[1].remove_pending_request(old[2])
+        if not client.service_is_ready():  # supervision asks again
+            return
+        future = client.call_async(request)
+        self._pending[worker].append((turn, client, future))
+
+        def done(future: Any) -> None:
+            self._pending[worker] = [e for e in self._pending[worker] if e[2] is not future]
+            if not future.cancelled() and future.exception() is None:
+                answered(worker, turn, future.result())
+
+        future.add_done_callback(done)
+
+    def _on_state(self, worker: str, turn: int, answer: Any) -> None:
+        self._feed(sv.StateKnown(worker, turn, answer.current_state.label))
+
+    def _on_transition(self, worker: str, turn: int, answer: Any) -> None:
+        if answer.success:
+            self._feed(sv.TransitionDone(worker, turn))
+        else:
+            self._feed(sv.TransitionFailed(worker, turn, "failed; its log says why"))
+
+    def _report(self, change: WorkerChanged) -> None:
+        log = self.get_logger()
+        text = f"{change.worker}: {change.was} → {change.state}" + (
+            f": {change.reason}" if change.reason else ""
+        )
+        # One call a severity: rclpy wants each place in the code to keep to its own.
+        if change.state in ("failed", "silent", "quarantined"):
+            log.warning(text)
+        else:
+            log.info(text)
+        self._publish(change)
+        if change.state == "active":
+            self._tell_latecomer(change.worker)
+        self._diagnose()
+
+    def _tell_latecomer(self, newcomer: str) -> None:
+        """Say again who is active, for the one that was not there to hear it."""
+        for worker, (state, reason) in self.states().items():
+            if worker != newcomer and state == "active":
+                self._publish(WorkerChanged(worker=worker, state=state, was=state, reason=reason))
+
+    def _publish(self, change: WorkerChanged) -> None:
+        self._bus.publish(
+            events.make(change, source=self._source, wall_s=time.time(), unit=self.config.unit)
+        )
+
+    def _diagnose(self) -> None:
+        message = DiagnosticArray()
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.status = [
+            DiagnosticStatus(
+                level=_LEVELS[state],
+                name=f"{self.config.unit}: {worker}",
+                message=reason or state,
+                hardware_id=self.config.unit,
+                values=[KeyValue(key="state", value=state)],
+            )
+            for worker, (state, reason) in self.states().items()
+        ]
+        self._diagnostics.publish(message)
+
+    def _set_timer(self, at_s: float | None) -> None:
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self._timer = None
+        if at_s is not None:
+            wait_s = max(0.001, at_s - self._clock())
+            self._timer = self.create_timer(wait_s, self._on_timer, clock=STEADY)
+
+    def _on_timer(self) -> None:
+        self._set_timer(None)  # it is meant once
+        self._feed(sv.Tick())
