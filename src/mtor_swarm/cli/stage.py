@@ -1,0 +1,317 @@
+"""The stage of `mtor sim`: one folder, one ROS domain, every process of a simulated swarm."""
+
+from __future__ import annotations
+
+import os
+import queue
+import random
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mtor_swarm import config, paths
+from mtor_swarm.cli.children import Child, end
+from mtor_swarm.config import RealmConfig, SwarmConfig
+from mtor_swarm.errors import SwarmError
+from mtor_swarm.events import MissionDone, fingerprint, make
+from mtor_swarm.realm import domain
+from mtor_swarm.swarm.identity import operator_signer
+from mtor_swarm.swarm.observer import Observer
+
+BASE_PORT = 7401
+MAX_EVENTS = 20_000
+SEEDS = 3
+"""Each unit is told of so many addresses; any one of them that is alive will do."""
+_TOLD = {"mtor.unit.changed", "mtor.target.seen", "mtor.worker.changed", "mtor.mission.done"}
+
+
+class Stage:
+    """Starts, watches and ends a simulated swarm."""
+
+    def __init__(
+        self,
+        *,
+        units: int,
+        seed: int,
+        world: Path | None,
+        target: bool,
+        viewer_port: int | None,
+        base_port: int,
+        kill: str,
+        folder: Path | None,
+    ) -> None:
+        self.units = [f"r{number}" for number in range(1, units + 1)]
+        self.verdict: dict[str, Any] | None = None
+        self._seed, self._world, self._target = seed, world, target
+        self._viewer_port, self._base_port = viewer_port, base_port
+        self._kill = _parse_kill(kill, self.units)
+        self._kept = folder is not None
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="mtor-sim-"))
+        self._children: dict[str, Child] = {}
+        self._lost: set[str] = set()
+        self._observer: Observer | None = None
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._events: list[dict[str, Any]] = []
+        self._dropped = 0
+        self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._engine: dict[str, Any] = {}
+        self._marks: dict[str, float] = {}
+        self._start = time.monotonic()
+
+    def start(self, tell: Callable[[str], None]) -> None:
+        """Start everything; SwarmError says what stands in the way."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._check_ports()
+        environment = dict(os.environ)
+        environment["ROS_DOMAIN_ID"] = str(domain.claim())
+        domain.quiet(environment)
+        environment["ROS_LOG_DIR"] = str(self._folder / "ros-log")
+        _fetch_weights(tell)
+        world = self._compose()
+        self._spawn(
+            "engine", "mtor_swarm.cli.engine", ["--world", str(world)], environment, self._hear
+        )
+        operator = fingerprint(operator_signer().public_key)
+        for number, unit in enumerate(self.units):
+            file = self._realm(unit, number, operator)
+            self._spawn(unit, "mtor_swarm.cli.main", ["up", str(file)], environment)
+        if self._viewer_port is not None:
+            seeds = [word for seed in self._seeds() for word in ("--seed", seed)]
+            port = ["--port", str(self._viewer_port), "--world", str(world)]
+            self._spawn(
+                "viewer", "mtor_swarm.cli.gateway", [*seeds, *port], environment, self._hear
+            )
+        self._observer = Observer(SwarmConfig(seeds=self._seeds()), name="sim")
+        self._observer.start()
+        self._observer.listen(self._see)
+        where = environment["ROS_DOMAIN_ID"]
+        tell(f"{len(self.units)} units, seed {self._seed}, ROS domain {where}")
+
+    def stop(self) -> None:
+        """End every process, and take the folder away unless it is to be kept."""
+        if self._observer is not None:
+            self._observer.stop()
+        end(list(self._children.values()))
+        if not self._kept:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def wait(self, most_s: float) -> None:
+        """Until something happens, or `most_s` have gone by."""
+        self._wake.wait(most_s)
+        self._wake.clear()
+        if self._kill and self.mission_s() >= self._kill[1]:
+            unit, _ = self._kill
+            self._kill = None
+            self._news.put(f"kill -9 {unit}, the whole unit")
+            self._children[unit].signal(signal.SIGKILL)
+
+    def check(self) -> None:
+        """SwarmError if the run cannot go on; a unit that is gone is told and left gone."""
+        for name, child in self._children.items():
+            code = child.ended()
+            if code is None or name in self._lost:
+                continue
+            self._lost.add(name)
+            if name in ("engine", "viewer"):
+                raise SwarmError(f"the {name} ended (exit {code}): {child.last_words(3)}")
+            self._news.put(f"{name} is gone (exit {code}); the others carry on")
+        if len(self._lost & set(self.units)) == len(self.units):
+            last = self._children[self.units[-1]].last_words(3)
+            raise SwarmError(f"every unit is gone; the last said: {last}")
+
+    def news(self) -> list[str]:
+        """What happened since the last call, a line each."""
+        lines = []
+        while not self._news.empty():
+            lines.append(self._news.get())
+        return lines
+
+    def status(self) -> str:
+        """The run in one line."""
+        if "sim_s" not in self._engine:
+            return "starting ..."
+        doing = {}
+        for name, view in self._snapshot()["units"].items():
+            doing[name] = (view.get("state") or {}).get("doing", view.get("member_state", ""))
+        units = "  ".join(f"{name} {what}" for name, what in sorted(doing.items()))
+        return f"{self._engine['sim_s']:6.1f} s  x{self._engine.get('rtf', 0):.2f}  {units}"
+
+    def mission_s(self) -> float:
+        """Simulated seconds since the first unit moved."""
+        moved = self._marks.get("moved_sim")
+        return 0.0 if moved is None else float(self._engine.get("sim_s", moved)) - moved
+
+    def tell(self, done: MissionDone) -> None:
+        """Tell the swarm the verdict, now that it is final."""
+        assert self._observer is not None
+        event = make(done, source="/judge", wall_s=time.time())
+        self._observer.publish(event)
+        with self._lock:
+            self._events.append(msgspec.to_builtins(event))
+        if done.verdict == "done":
+            self.verdict = msgspec.to_builtins(done)
+
+    def report(self) -> dict[str, Any]:
+        """What happened, JSON-ready: times, events, members, dropped counts."""
+        snapshot = self._snapshot()
+        with self._lock:
+            events = list(self._events)
+        return {
+            "verdict": (self.verdict or {}).get("verdict", "none"),
+            "seed": self._seed,
+            "units": self.units,
+            "lost": sorted(self._lost),
+            "mission_s": self.mission_s(),
+            "wall_s": time.monotonic() - self._start,
+            "marks_s": self._marks,
+            "engine": self._engine,
+            "members": snapshot["members"],
+            "unit_states": snapshot["units"],
+            "counters": {**snapshot["counters"], "events_not_kept": self._dropped},
+            "events": events,
+        }
+
+    # -- start-up --
+
+    def _check_ports(self) -> None:
+        wanted = {self._base_port + number: unit for number, unit in enumerate(self.units)}
+        if self._viewer_port is not None:
+            wanted[self._viewer_port] = "the viewer"
+        for port, whose in wanted.items():
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    option = "--port" if whose == "the viewer" else "--base-port"
+                    raise SwarmError(
+                        f"port {port} ({whose}) is in use: is another `mtor sim` running? "
+                        f"End it, or choose another with {option}"
+                    ) from None
+
+    def _compose(self) -> Path:
+        from mtor_swarm.sim.compose import compose
+
+        base = self._world or paths.share() / "sim" / "worlds" / "field.sdf"
+        world = self._folder / "world.sdf"
+        world.write_text(compose(base, self.units, self._seed, target=self._target))
+        return world
+
+    def _seeds(self) -> list[str]:
+        ports = range(self._base_port, self._base_port + min(SEEDS, len(self.units)))
+        return [f"tcp://127.0.0.1:{port}" for port in ports]
+
+    def _realm(self, unit: str, number: int, operator: str) -> Path:
+        """Write the unit's config; it knows nothing of the others but the seeds' addresses."""
+        realm = RealmConfig(
+            unit=unit,
+            state_dir=str(self._folder / "state" / unit),
+            operators=[operator],
+            use_sim_time=True,
+            swarm=SwarmConfig(
+                bind=f"tcp://127.0.0.1:{self._base_port + number}", seeds=self._seeds()
+            ),
+        )
+        file = self._folder / f"{unit}.yaml"
+        file.write_text(config.dump(realm))
+        return file
+
+    def _spawn(
+        self,
+        name: str,
+        module: str,
+        arguments: list[str],
+        environment: dict[str, str],
+        on_line: Callable[[dict[str, object]], None] | None = None,
+    ) -> None:
+        log = self._folder / f"{name}.log"
+        self._children[name] = Child(
+            name, module, arguments, log=log, environment=environment, on_line=on_line
+        )
+
+    # -- what comes in, from threads --
+
+    def _hear(self, line: dict[str, Any]) -> None:
+        """A line from the simulator or the viewer."""
+        kind = line.get("kind")
+        if kind == "ready" and "url" in line:
+            self._news.put(f"viewer: {line['url']}")
+        elif kind == "status":
+            self._engine = line
+        elif kind == "moved":
+            self._marks["first_move_wall"] = time.monotonic() - self._start
+            self._marks["moved_sim"] = float(line["sim_s"])
+        elif kind == "verdict" and self.verdict is None:
+            self.tell(
+                MissionDone(
+                    verdict="done",
+                    mission="search",
+                    seconds=self.mission_s(),
+                    reason=f"{', '.join(line.get('units', []))} stand around the target",
+                )
+            )
+        self._wake.set()
+
+    def _see(self, kind: str, value: dict[str, Any]) -> None:
+        """A change that the observer saw."""
+        if kind != "event":
+            return
+        with self._lock:
+            if len(self._events) < MAX_EVENTS:
+                self._events.append({**value, "heard_s": time.monotonic() - self._start})
+            else:
+                self._dropped += 1
+        if value["type"] in _TOLD:
+            self._marks.setdefault(value["type"], time.monotonic() - self._start)
+            self._news.put(_sentence(value))
+            self._wake.set()
+
+    def _snapshot(self) -> dict[str, Any]:
+        if self._observer is None:
+            return {"units": {}, "members": {}, "counters": {}}
+        return self._observer.snapshot()
+
+
+def _sentence(event: dict[str, Any]) -> str:
+    data, unit = event["data"], event.get("unit", "")
+    if event["type"] == "mtor.unit.changed":
+        return f"{unit} {data['doing']} (was {data['was']})"
+    if event["type"] == "mtor.target.seen":
+        return f"{unit} sees a {data['label']} at {data['x_m']:.1f}, {data['y_m']:.1f}"
+    if event["type"] == "mtor.worker.changed":
+        return f"{unit} {data['worker']}: {data['state']} {data['reason']}".rstrip()
+    return f"mission: {data['verdict']}"
+
+
+def _fetch_weights(tell: Callable[[str], None]) -> None:
+    """The detector's weights, before any unit wants them; without them units search blind."""
+    from mtor_swarm.errors import ModelError
+    from mtor_swarm.models.store import Store
+
+    try:
+        Store().fetch("coco-ssd", progress=tell)
+    except ModelError as error:
+        tell(f"warning: {error}")
+
+
+def _parse_kill(text: str, units: list[str]) -> tuple[str, float] | None:
+    if not text:
+        return None
+    unit, _, at = text.partition("@")
+    try:
+        seconds = float(at)
+    except ValueError:
+        raise SwarmError(f"--kill {text}: write UNIT@SECONDS, as r3@10 or random@10") from None
+    unit = random.choice(units) if unit == "random" else unit
+    if unit not in units:
+        raise SwarmError(f"--kill {text}: no unit {unit}; there are {', '.join(units)}")
+    return unit, seconds
