@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from mtor_swarm.errors import IdentityError
 from mtor_swarm.events import fingerprint
+from mtor_swarm.paths import state_home
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -81,6 +82,22 @@ class Identity:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def operator_signer(path: str | Path | None = None) -> Identity:
+    """The key that this user's commands are signed with, made on first use.
+
+    Every `mtor say` and viewer of the user shares it, at the same time too; by default it is
+    `operator.key` in the user's state.
+    """
+    file = Path(path) if path else state_home() / "operator.key"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(file.with_name(file.name + ".lock"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two first uses at once make one key
+            return Identity(_keys(file), boot=0)
+    except OSError as error:
+        raise IdentityError(f"{file}: {error.strerror}; make its folder writable") from None
 
 
 class Ed25519Verifier:
