@@ -1,1 +1,15 @@
-"""The models behind the capabilities, one library a file, and the store of their weights."""
+"""The model behind each capability, one file per library; the store fetches and verifies weights.
+
+Importing this package tells the libraries below it to keep to themselves: no telemetry (which
+onnxruntime begins with its import), no questions to hubs, nothing installed behind the
+user's back. It must come before any of them.
+"""
+
+import os
+
+os.environ.update(
+    ORT_DISABLE_TELEMETRY="1",
+    YOLO_AUTOINSTALL="false",
+    YOLO_OFFLINE="true",
+    YOLO_VERBOSE="false",
+)

@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from mtor_swarm import config
+from mtor_swarm import config, paths
 from mtor_swarm.errors import ConfigError, ModelError
 from mtor_swarm.models import sources, tfjs_ssd
 
@@ -38,15 +37,21 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
+class FileConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file that every source of a model must hold."""
+
+    name: FileName
+    sha256: Sha256
+
+
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model of the manifest."""
 
+    name: Name
     capability: Literal["detect"]
     licence: Annotated[str, Meta(min_length=1, description="SPDX name of the weights' licence")]
     about: str = ""
-    files: Annotated[
-        dict[FileName, Sha256], Meta(min_length=1, max_length=64, description="sha256 by file")
-    ]
+    files: Annotated[list[FileConfig], Meta(min_length=1, max_length=64)]
     convert: Annotated[
         Literal["none", "tfjs-ssd"], Meta(description="`none`: the one file is used as it is")
     ] = "none"
@@ -56,11 +61,20 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         list[sources.SourceConfig], Meta(min_length=1, max_length=8, description="tried in order")
     ]
 
+    def __post_init__(self) -> None:
+        if self.convert == "none" and len(self.files) != 1:
+            raise ValueError("without `convert` a model has one file")
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """The sha256 of every file, by its name."""
+        return {each.name: each.sha256 for each in self.files}
+
 
 class ManifestConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The models that this installation knows, by name."""
+    """The models that this installation knows."""
 
-    models: Annotated[dict[Name, ModelConfig], Meta(min_length=1, max_length=64)]
+    models: Annotated[list[ModelConfig], Meta(min_length=1, max_length=64)]
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -86,10 +100,14 @@ class Store:
     """The models of one manifest in one cache folder."""
 
     def __init__(self, manifest: str | Path = "", root: str | Path = "") -> None:
-        """`manifest`: the file, by default the one shipped; `root`: by default `cache_root()`."""
-        self.manifest = Path(manifest or shipped_manifest())
-        self._models = config.load(self.manifest, ManifestConfig).models
-        self.root = Path(root or cache_root() / "models")
+        """`manifest`: by default the one shipped; `root`: by default below the user's cache."""
+        self.manifest = Path(manifest or paths.share() / "config" / "models.yaml")
+        models = config.load(self.manifest, ManifestConfig).models
+        self._models = {each.name: each for each in models}
+        for each in models:
+            if each is not self._models[each.name]:
+                raise ConfigError(f"{self.manifest}: `{each.name}` stands there twice; keep one")
+        self.root = Path(root or paths.cache_home() / "models")
 
     @property
     def names(self) -> list[str]:
@@ -132,7 +150,7 @@ class Store:
 
     def _make(self, name: str, path: Path, progress: Progress) -> None:
         model = self._model(name)
-        files, source = sources.first(name, model.sources, model.files, self.root, progress)
+        files, source = sources.first(name, model.sources, model.checksums, self.root, progress)
         if model.convert == "tfjs-ssd":
             progress("converting")
             raw = tfjs_ssd.convert(files, model.labels, model.input)
@@ -150,22 +168,20 @@ class Store:
             raise ModelError(
                 f"{self.manifest} has no model `{name}`; it has {', '.join(self._models)}"
             ) from None
-        if model.convert == "none" and len(model.files) != 1:
-            raise ConfigError(f"{self.manifest}: {name}: without `convert` it has one file")
         return model
 
     def _file(self, name: str) -> Path:
         """Where the model is kept: the name holds a digest of everything it is made of."""
         model = self._model(name)
         made_of = (
-            sorted(model.files.items()),
+            sorted(model.checksums.items()),
             model.convert,
             tfjs_ssd.REVISION,
             model.input,
             model.labels,
         )
         key = hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()[:12]
-        suffix = ".onnx" if model.convert != "none" else Path(next(iter(model.files))).suffix
+        suffix = ".onnx" if model.convert != "none" else Path(model.files[0].name).suffix
         return self.root / f"{name}-{key}{suffix}"
 
     @staticmethod
@@ -198,28 +214,6 @@ class Store:
                         ) from None
                     time.sleep(0.1)
             yield
-
-
-def cache_root() -> Path:
-    """Our cache: $MTOR_CACHE, else mtor_swarm in $XDG_CACHE_HOME or ~/.cache."""
-    own = os.environ.get("MTOR_CACHE")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mtor_swarm"
-
-
-def shipped_manifest() -> Path:
-    """config/models.yaml of the source tree, or of where it is installed."""
-    folders = [Path(__file__).parents[3], Path(sysconfig.get_path("data"), "share", "mtor_swarm")]
-    folders += [
-        Path(prefix, "share", "mtor_swarm")
-        for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-        if prefix
-    ]
-    for folder in folders:
-        if (folder / "config" / "models.yaml").is_file():
-            return folder / "config" / "models.yaml"
-    raise ConfigError(f"no models.yaml in {', '.join(f'{each}/config' for each in folders)}")
 
 
 def _receipt(path: Path) -> Path:

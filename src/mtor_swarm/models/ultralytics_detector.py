@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from mtor_swarm import paths
 from mtor_swarm.errors import ModelError
 from mtor_swarm.models import torchvision_cure
-from mtor_swarm.models.store import cache_root
 from mtor_swarm.ports import Detection, Picture
 
 
@@ -87,11 +87,10 @@ class UltralyticsDetector:
 
 def _libraries(weights: Path, threads: int) -> tuple[Any, type[Any]]:
     """ultralytics' YOLO and our predictor for it, with every library bound to `threads`."""
-    cache = cache_root()
+    cache = paths.cache_home()
     cache.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("YOLO_CONFIG_DIR", str(cache))
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    os.environ.update(YOLO_AUTOINSTALL="false", YOLO_OFFLINE="true", YOLO_VERBOSE="false")
     try:
         import cv2
         import torch
