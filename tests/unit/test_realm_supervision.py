@@ -1,0 +1,397 @@
+"""The supervisor, by a table of what is seen and what is to follow, in virtual time."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from mtor_swarm.config import SupervisionConfig
+from mtor_swarm.events import WorkerChanged
+from mtor_swarm.realm.supervision import (
+    ASK_S,
+    ASKS,
+    PATIENCE_S,
+    Activate,
+    Ask,
+    Configure,
+    LivelinessLost,
+    Report,
+    SetTimer,
+    StateKnown,
+    Supervisor,
+    Tick,
+    TransitionDone,
+    TransitionFailed,
+    WorkerFailed,
+    WorkerSeen,
+    delay_s,
+)
+
+CONFIG = SupervisionConfig(failures_in_window=3)
+
+
+class Play:
+    """A supervisor and the time, with what it wants in short words."""
+
+    def __init__(self, *workers: str, config: SupervisionConfig = CONFIG) -> None:
+        self.now = 100.0
+        self.name = workers[0]
+        self.supervisor = Supervisor(workers, config, rng=random.Random(1), now=self.now)
+        self.turns: dict[str, int] = {}
+        self.timer: float | None = None
+        self.reports: list[WorkerChanged] = []
+
+    def _handle(self, event) -> list[str]:
+        wants = []
+        for action in self.supervisor.handle(event, self.now):
+            if isinstance(action, SetTimer):
+                self.timer = action.at_s
+            elif isinstance(action, Report):
+                self.reports.append(action.change)
+            else:
+                assert isinstance(action, Ask | Configure | Activate)
+                self.turns[action.worker] = action.turn
+                wants.append(f"{action.__class__.__name__.lower()} {action.worker}")
+        return wants
+
+    def seen(self, name="") -> list[str]:
+        return self._handle(WorkerSeen(name or self.name))
+
+    def lost(self, name="") -> list[str]:
+        return self._handle(LivelinessLost(name or self.name))
+
+    def is_(self, label: str, name="") -> list[str]:
+        name = name or self.name
+        return self._handle(StateKnown(name, self.turns[name], label))
+
+    def done(self, name="") -> list[str]:
+        name = name or self.name
+        return self._handle(TransitionDone(name, self.turns[name]))
+
+    def refused(self, reason="no", name="") -> list[str]:
+        name = name or self.name
+        return self._handle(TransitionFailed(name, self.turns[name], reason))
+
+    def said(self, reason: str, name="") -> list[str]:
+        return self._handle(WorkerFailed(name or self.name, reason))
+
+    def wait(self) -> list[str]:
+        """Until the timer that was set."""
+        assert self.timer is not None
+        self.now = self.timer
+        return self._handle(Tick())
+
+    def state(self, name="") -> str:
+        return self.supervisor.states()[name or self.name][0]
+
+    def reason(self, name="") -> str:
+        return self.supervisor.states()[name or self.name][1]
+
+    def up(self, name="") -> None:
+        assert self.seen(name) == [f"ask {name or self.name}"]
+        self.is_("unconfigured", name)
+        self.done(name)
+        self.done(name)
+        assert self.state(name) == "active"
+
+
+def test_a_worker_is_asked_configured_and_activated_and_each_change_is_told():
+    play = Play("a")
+    assert play.state() == "absent"
+    assert play.seen() == ["ask a"]
+    assert play.is_("unconfigured") == ["configure a"]
+    assert play.state() == "starting"
+    assert play.done() == ["activate a"]
+    assert play.state() == "inactive"
+    assert play.done() == []
+    assert play.state() == "active"
+    assert [(each.was, each.state) for each in play.reports] == [
+        ("absent", "starting"),
+        ("starting", "inactive"),
+        ("inactive", "active"),
+    ]
+    assert play.timer is None
+
+
+@pytest.mark.parametrize(
+    ("label", "wants", "state"),
+    [
+        ("unconfigured", ["configure a"], "starting"),
+        ("inactive", ["activate a"], "inactive"),
+        ("active", [], "active"),
+        ("finalized", [], "failed"),
+        ("activating", [], "failed"),
+    ],
+)
+def test_a_restarted_orchestrator_goes_on_from_where_the_worker_is(label, wants, state):
+    play = Play("a")
+    play.seen()
+    assert play.is_(label) == wants
+    assert play.state() == state
+
+
+@pytest.mark.parametrize("step", ["configure", "activate"])
+def test_a_worker_that_cannot_waits_longer_each_time_and_then_is_quarantined(step):
+    play = Play("a")
+    waits = []
+    play.seen()
+    for _ in range(2):
+        play.is_("unconfigured" if step == "configure" else "inactive")
+        play.refused("no weights")
+        assert play.state() == "failed"
+        assert play.reason().startswith("no weights (next try in ")
+        before = play.now
+        assert play.wait() == ["ask a"]
+        waits.append(play.now - before)
+    assert waits[1] > waits[0]
+    play.is_("unconfigured")
+    play.refused("no weights")
+    assert play.state() == "quarantined"
+    assert "3 failures" in play.reason()
+    before = play.now
+    assert play.wait() == ["ask a"]
+    assert play.now - before == CONFIG.quarantine_s
+    play.is_("unconfigured")
+    play.refused()
+    assert play.state() == "failed", "quarantine wipes the slate"
+
+
+def test_failures_long_ago_do_not_count():
+    play = Play("a")
+    play.seen()
+    for _ in range(10):
+        play.is_("unconfigured")
+        play.refused()
+        assert play.state() == "failed"
+        play.now += CONFIG.window_s
+        play.wait() if play.timer and play.timer > play.now else play._handle(Tick())
+        assert play.state() == "starting"
+
+
+def test_the_workers_own_reason_is_told_whether_it_comes_before_the_refusal_or_after():
+    before, after = Play("a"), Play("a")
+    for play in (before, after):
+        play.seen()
+        play.is_("unconfigured")
+    before.said("load: no such file")
+    stale = before.refused("failed")
+    after.refused("failed")
+    after.said("load: no such file")
+    assert stale == []
+    for play in (before, after):
+        assert play.state() == "failed"
+        assert play.reason().startswith("load: no such file (next try")
+        assert play.reports[-1].reason == play.reason()
+    count = len(after.reports)
+    after.said("load: no such file")
+    assert len(after.reports) == count, "the same word twice is no news"
+
+
+def test_a_word_of_failure_from_an_absent_worker_changes_nothing():
+    play = Play("a")
+    assert play.said("what?") == []
+    assert play.state() == "absent"
+
+
+def test_an_active_worker_without_a_heartbeat_is_silent_until_seen_again():
+    play = Play("a")
+    play.up()
+    play.lost()
+    assert play.state() == "silent"
+    assert "blocked or dead" in play.reason()
+    assert play.timer is None, "nothing is polled"
+    assert play.seen() == ["ask a"]
+    assert play.is_("active") == []
+    assert play.state() == "active"
+
+
+def test_a_worker_that_falls_silent_too_often_is_quarantined():
+    play = Play("a")
+    play.up()
+    for _ in range(2):
+        play.lost()
+        play.seen()
+        play.is_("active")
+    play.lost()
+    assert play.state() == "quarantined"
+    assert play.seen() == []
+    assert play.wait() == ["ask a"]
+
+
+def test_a_worker_that_died_and_came_back_within_its_lease_is_configured_again():
+    play = Play("a")
+    play.up()
+    assert play.seen() == ["ask a"]
+    assert play.state() == "active"
+    assert play.is_("unconfigured") == ["configure a"]
+    assert play.state() == "starting"
+
+
+def test_one_that_keeps_coming_back_new_is_quarantined():
+    play = Play("a")
+    for _ in range(2):
+        play.seen()
+        play.is_("unconfigured")
+        play.done()
+        play.done()
+    play.seen()
+    play.is_("unconfigured")
+    play.done()
+    play.done()
+    play.seen()
+    assert play.is_("unconfigured") == []
+    assert play.state() == "quarantined"
+    assert "new process" in play.reason()
+
+
+def test_a_load_that_blocks_the_heartbeat_is_no_silence():
+    play = Play("a")
+    play.seen()
+    play.is_("unconfigured")
+    play.lost()
+    assert play.state() == "starting"
+    assert play.done() == ["activate a"]
+
+
+def test_a_heartbeat_that_resumes_during_a_load_asks_and_old_answers_no_longer_count():
+    play = Play("a")
+    play.seen()
+    play.is_("unconfigured")
+    old = play.turns["a"]
+    assert play.seen() == ["ask a"]
+    assert play._handle(TransitionDone("a", old)) == []
+    assert play._handle(TransitionFailed("a", old, "late")) == []
+    assert play._handle(StateKnown("a", old, "active")) == []
+    assert play.state() == "starting"
+    assert play.is_("inactive") == ["activate a"]
+
+
+def test_a_load_that_never_ends_fails_if_the_worker_lives_and_is_silence_if_not():
+    lives, dead = Play("a"), Play("a")
+    for play in (lives, dead):
+        play.seen()
+        play.is_("unconfigured")
+    dead.lost()
+    assert lives.wait() == []
+    assert dead.wait() == []
+    assert lives.state() == "failed"
+    assert "did not configure within 60 s" in lives.reason()
+    assert dead.state() == "silent"
+
+
+def test_a_failed_worker_whose_process_is_gone_is_waited_for_not_asked():
+    play = Play("a")
+    play.seen()
+    play.is_("unconfigured")
+    play.refused()
+    play.lost()
+    assert play.wait() == []
+    assert play.state() == "silent"
+    assert play.seen() == ["ask a"]
+
+
+def test_a_question_without_an_answer_is_asked_again_but_not_for_ever():
+    play = Play("a")
+    play.seen()
+    for _ in range(ASKS - 1):
+        before = play.now
+        assert play.wait() == ["ask a"]
+        assert play.now - before == ASK_S
+    assert play.wait() == []
+    assert play.state() == "failed"
+    assert "unanswered" in play.reason()
+
+
+def test_a_worker_lost_while_it_is_asked_is_silent():
+    play = Play("a")
+    play.seen()
+    play.lost()
+    assert play.state() == "silent"
+    assert play.timer is None
+
+
+def test_workers_come_up_in_order_however_they_appear():
+    play = Play("a", "b")
+    assert play.seen("b") == []
+    assert play.seen("b") == [], "seen again while it waits for its turn"
+    assert play.seen("a") == ["ask a"]
+    assert play.is_("unconfigured") == ["configure a"]
+    assert play.done() == ["activate a"]
+    assert play.done() == ["ask b"]
+
+
+def test_one_that_fails_lets_the_next_go_on():
+    play = Play("a", "b")
+    play.seen("a")
+    play.seen("b")
+    play.is_("unconfigured")
+    assert play.refused() == ["ask b"]
+
+
+def test_one_that_does_not_appear_holds_up_the_others_only_for_a_while():
+    play = Play("a", "b")
+    assert play.seen("b") == []
+    assert play.timer == 100.0 + PATIENCE_S
+    assert play.wait() == ["ask b"]
+    play.is_("unconfigured", "b")
+    assert play.seen("a") == ["ask a"], "and may come late"
+
+
+def test_one_lost_before_its_turn_is_silent():
+    play = Play("a", "b")
+    play.seen("b")
+    play.lost("b")
+    assert play.state("b") == "silent"
+
+
+def test_what_a_worker_does_that_nobody_wants_is_no_concern():
+    play = Play("a")
+    assert play.seen("stranger") == []
+    play.lost()
+    assert play.state() == "absent"
+    assert list(play.supervisor.states()) == ["a"]
+
+
+def test_a_timer_that_came_a_hair_too_early_is_set_again():
+    play = Play("a")
+    play.seen()
+    due, play.timer = play.timer, None
+    play.now = due - 1e-6
+    play._handle(Tick())
+    assert play.timer == due
+
+
+@pytest.mark.parametrize(
+    ("failures", "most"), [(0, 0.5), (1, 0.5), (2, 1.0), (3, 2.0), (6, 15.0), (10_000, 15.0)]
+)
+def test_delays_double_up_to_the_most_with_a_little_chance(failures, most):
+    rng = random.Random(7)
+    for _ in range(50):
+        assert 0.8 * most <= delay_s(failures, CONFIG, rng) <= most
+
+
+def test_chance_events_in_any_order_leave_no_worker_without_a_way_on():
+    """Whatever comes: a worker rests only where it may rest, or something is waited for."""
+    rng = random.Random(11)
+    for _ in range(200):
+        play = Play("a", "b")
+        for _ in range(60):
+            name = rng.choice("ab")
+            turn = play.turns.get(name, 0) - rng.choice((0, 0, 0, 1))
+            label = rng.choice(("unconfigured", "inactive", "active", "finalized"))
+            event = rng.choice(
+                (
+                    WorkerSeen(name),
+                    LivelinessLost(name),
+                    StateKnown(name, turn, label),
+                    TransitionDone(name, turn),
+                    TransitionFailed(name, turn, "x"),
+                    WorkerFailed(name, "y"),
+                    Tick(),
+                )
+            )
+            play.now += rng.random()
+            play._handle(event)
+            states = {play.state("a"), play.state("b")}
+            assert play.timer is not None or states <= {"absent", "silent", "active"}
