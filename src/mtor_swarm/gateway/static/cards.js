@@ -1,0 +1,135 @@
+// One card a unit: what it does, how it is, what it sees.
+import { ago, clock, colourOf, el, fixed, isLost, onTheme, place } from "./format.js";
+import { Thumbnail } from "./thumbnail.js";
+
+const WELL = ["active"];
+const LIFE = { alive: "", suspect: "suspect", dead: "lost", left: "left" };
+
+export class Cards {
+  #list;
+  #count;
+  #store;
+  #map;
+  #cards = new Map();
+  #planned = 0;
+
+  constructor(list, count, store, map) {
+    [this.#list, this.#count, this.#store, this.#map] = [list, count, store, map];
+    for (const kind of ["snapshot", "units"]) store.addEventListener(kind, () => this.#plan());
+    map.addEventListener("chosen", () => this.#plan());
+    onTheme(() => this.#plan());
+    setInterval(() => this.#plan(), 1000); // "4 s ago" grows by itself
+  }
+
+  get size() {
+    return this.#cards.size;
+  }
+
+  #plan() {
+    this.#planned ||= requestAnimationFrame(() => {
+      this.#planned = 0;
+      this.#show();
+    });
+  }
+
+  #show() {
+    const names = this.#store.names();
+    if (!names.length) return;
+    for (const [name, card] of this.#cards) {
+      if (!this.#store.units.has(name)) {
+        card.remove();
+        this.#cards.delete(name);
+      }
+    }
+    names.forEach((name, index) => {
+      let card = this.#cards.get(name);
+      if (!card) {
+        card = new Card(name, () => this.#map.choose(name));
+        this.#cards.set(name, card);
+        this.#list.querySelector(".none")?.remove();
+        this.#list.insertBefore(card.element, this.#list.children[index] ?? null);
+      }
+      card.show(this.#store.units.get(name), colourOf(index), this.#map.chosen === name);
+    });
+    const lost = names.filter((name) => isLost(this.#store.units.get(name))).length;
+    text(this.#count, `${names.length - lost} here${lost ? `, ${lost} lost` : ""}`);
+  }
+}
+
+class Card {
+  constructor(name, onChoose) {
+    const part = (className, tag = "span") => el(tag, { className });
+    this.doing = part("doing");
+    this.life = part("badge");
+    this.latch = el("span", { className: "badge latch", hidden: true }, "latched");
+    this.facts = part("facts", "p");
+    this.workers = part("workers", "p");
+    this.picture = new Thumbnail(name);
+    this.swatch = part("swatch", "i");
+    const title = el("button", { className: "name", type: "button" }, this.swatch, name);
+    title.addEventListener("click", onChoose);
+    const body = el(
+      "div", { className: "body" },
+      el("h3", {}, title, this.doing, this.latch, this.life),
+      this.facts, this.workers,
+    );
+    this.element = el("article", { className: "card" }, body, this.picture.element);
+    this.element.dataset.unit = name;
+  }
+
+  remove() {
+    this.picture.end();
+    this.element.remove();
+  }
+
+  show(unit, colour, chosen) {
+    const state = unit.state ?? {};
+    const lost = isLost(unit);
+    this.element.classList.toggle("lost", lost);
+    this.element.classList.toggle("chosen", chosen);
+    this.swatch.style.background = colour;
+    text(this.doing, lost ? "" : state.doing || "unknown");
+    text(this.life, LIFE[unit.member_state] ?? unit.member_state);
+    this.life.hidden = unit.member_state === "alive";
+    this.latch.hidden = lost || !state.latched;
+    text(this.facts, lost ? lostFacts(unit) : liveFacts(unit, state));
+    this.#showWorkers(lost ? {} : state.workers ?? {});
+    this.picture.wanted = !lost && "perception" in (state.workers ?? {});
+  }
+
+  #showWorkers(workers) {
+    const told = JSON.stringify(workers);
+    if (this.told === told) return;
+    this.told = told;
+    const entries = Object.entries(workers).sort(([a], [b]) => a.localeCompare(b));
+    this.workers.replaceChildren(...entries.map(([name, health]) => {
+      const [first, ...reason] = health.split(":");
+      const well = WELL.includes(first.trim());
+      const label = well ? name : `${name} ${health}`;
+      const title = reason.length ? `${name}: ${reason.join(":").trim()}` : `${name}: ${health}`;
+      return el("span", { className: `worker ${well ? "well" : "ill"}`, title }, label);
+    }));
+  }
+}
+
+function liveFacts(unit, state) {
+  const facts = [];
+  if (state.pose) {
+    facts.push(`${fixed(Math.abs(state.speed_mps ?? 0), 2)} m/s`, place(state.pose.x_m, state.pose.y_m));
+  }
+  if (state.battery != null) facts.push(`${fixed(100 * state.battery, 0)} %`);
+  if (state.hears) facts.push(`hears ${state.hears.length}`);
+  if (state.dropped) facts.push(`${state.dropped} dropped`);
+  facts.push(`heard ${ago(unit.heard_s)}`);
+  return facts.join(" · ");
+}
+
+function lostFacts(unit) {
+  const when = unit.lost_at_s ? `since ${clock(unit.lost_at_s * 1000)}` : "";
+  const where = unit.lost_x_m == null ? "" : `at ${place(unit.lost_x_m, unit.lost_y_m)}`;
+  return ["lost", when, where].filter(Boolean).join(" ");
+}
+
+function text(element, wanted) {
+  if (element.textContent !== wanted) element.textContent = wanted;
+}

@@ -1,0 +1,66 @@
+// A unit's camera picture: asked for once a second while it is on the screen, less if there is none.
+import { el } from "./format.js";
+
+const PERIOD_MS = 1000;
+const LONGEST_MS = 30_000;
+
+export class Thumbnail {
+  wanted = false;
+  #unit;
+  #image = el("img", { alt: "", hidden: true });
+  #why = el("span", { className: "why" }, "no picture");
+  #visible = false;
+  #failures = 0;
+  #timer = 0;
+  #watch;
+
+  constructor(unit) {
+    this.#unit = unit;
+    this.#image.alt = `What ${unit} sees`;
+    this.element = el("figure", {}, this.#image, this.#why);
+    this.#watch = new IntersectionObserver(([entry]) => {
+      this.#visible = entry.isIntersecting;
+    });
+    this.#watch.observe(this.element);
+    this.#next(0);
+  }
+
+  end() {
+    clearTimeout(this.#timer);
+    this.#watch.disconnect();
+    URL.revokeObjectURL(this.#image.src);
+  }
+
+  #next(wait) {
+    this.#timer = setTimeout(() => this.#turn(), wait);
+  }
+
+  async #turn() {
+    if (this.wanted && this.#visible && !document.hidden) await this.#ask();
+    else if (!this.wanted) this.#none("no picture");
+    this.#next(Math.min(LONGEST_MS, PERIOD_MS * 2 ** this.#failures));
+  }
+
+  async #ask() {
+    try {
+      const answer = await fetch(`/api/units/${encodeURIComponent(this.#unit)}/thumbnail.jpg`);
+      if (!answer.ok) throw new Error((await answer.json()).error);
+      const old = this.#image.src;
+      this.#image.src = URL.createObjectURL(await answer.blob());
+      URL.revokeObjectURL(old);
+      this.#image.hidden = false;
+      this.#why.hidden = true;
+      this.#failures = 0;
+    } catch (error) {
+      this.#failures = Math.min(this.#failures + 1, 5);
+      this.#none(error.message);
+    }
+  }
+
+  #none(reason) {
+    this.#image.hidden = true;
+    this.#why.hidden = false;
+    if (this.#why.textContent !== reason) this.#why.textContent = reason;
+    this.element.title = reason;
+  }
+}
