@@ -37,7 +37,8 @@ MAX_OWN = 1024
 WARN_EVERY = 100
 """Junk is warned of at its first piece, then once in so many."""
 
-RCLError: type[Exception] = rclpy_implementation.RCLError
+UNSENT = (EventError, rclpy_implementation.RCLError, rclpy_implementation.InvalidHandle)
+"""Why a publish may fail: too large, refused by ROS, or the node is being taken down."""
 
 
 def heartbeat_qos(lease_s: float) -> QoSProfile:
@@ -69,7 +70,7 @@ class RealmBus:
         self.counts: Counter[str] = Counter()
         self._node = node
         self._on_fault = on_fault or self._log_fault
-        self._callbacks: dict[str, list[Callable[[Event], None]]] = {}
+        self._callbacks: dict[str, dict[object, Callable[[Event], None]]] = {}
         self._own: dict[str, None] = {}  # in order of publication, so that the oldest goes first
         self._lock = threading.Lock()
         self._publisher = node.create_publisher(String, "events", EVENT_QOS)
@@ -83,7 +84,7 @@ class RealmBus:
                 del self._own[next(iter(self._own))]
         try:
             self._publisher.publish(String(data=to_json(event)))
-        except (EventError, RCLError) as error:
+        except UNSENT as error:
             self._count("unsent", f"event {event.type} not sent: {error}")
         else:
             self.counts["published"] += 1
@@ -97,13 +98,13 @@ class RealmBus:
                 String, "events", self._arrived, EVENT_QOS
             )
         kinds = set(types)
+        key = object()  # the same callback may be subscribed twice, and each ends alone
         for each in kinds:
-            self._callbacks.setdefault(each, []).append(callback)
+            self._callbacks.setdefault(each, {})[key] = callback
 
         def end() -> None:
             for each in kinds:
-                if callback in self._callbacks[each]:
-                    self._callbacks[each].remove(callback)
+                self._callbacks[each].pop(key, None)
 
         return end
 
@@ -118,7 +119,7 @@ class RealmBus:
                 del self._own[event.id]
                 return
         for kind in (event.type, ALL):
-            for callback in tuple(self._callbacks.get(kind, ())):
+            for callback in tuple(self._callbacks.get(kind, {}).values()):
                 self._call(callback, event)
 
     def _call(self, callback: Callable[[Event], None], event: Event) -> None:

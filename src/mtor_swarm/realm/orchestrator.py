@@ -2,6 +2,8 @@
 
 It brings a unit's workers up in order, notices those that die or hang, and tries again. It keeps
 no state that a restart would miss: a worker that is active already is found so, and left alone.
+Fast DDS tells of a heartbeat that began earlier only to a new participant, so a process has one
+orchestrator a unit for as long as it lives.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             **LEAN,
         )
         self.config = config
-        self._clock = clock
+        self._steady = clock
         self._source = f"/{config.unit}/orchestrator"
         self._timer: Any = None
         self._pending: dict[str, list[tuple[int, Any, Any]]] = {each: [] for each in workers}
@@ -108,7 +110,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             self._feed(sv.WorkerFailed(change.worker, change.reason))
 
     def _feed(self, event: sv.Input) -> None:
-        for action in self._supervisor.handle(event, self._clock()):
+        for action in self._supervisor.handle(event, self._steady()):
             self._do(action)
 
     # What goes out.
@@ -210,7 +212,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             self.destroy_timer(self._timer)
             self._timer = None
         if at_s is not None:
-            wait_s = max(0.001, at_s - self._clock())
+            wait_s = max(0.001, at_s - self._steady())
             self._timer = self.create_timer(wait_s, self._on_timer, clock=STEADY)
 
     def _on_timer(self) -> None:
