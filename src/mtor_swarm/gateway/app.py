@@ -59,7 +59,7 @@ def create_app(swarm: Swarm, *, plan: dict[str, Any], operator: Signer) -> FastA
         ("/api/commands", gateway.commands),
         ("/api/units/{unit}/thumbnail.jpg", gateway.thumbnail),
     ):
-        app.add_api_route(path, endpoint, methods=["GET"], response_model=None)
+        app.add_api_route(path, endpoint, methods=["GET", "HEAD"], response_model=None)
     app.add_api_route("/api/commands", gateway.command, methods=["POST"], response_model=None)
     app.add_api_websocket_route("/ws", gateway.live)
     return app

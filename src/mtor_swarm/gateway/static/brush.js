@@ -39,15 +39,17 @@ export class Brush {
     pen.stroke();
   }
 
-  plan({ bounds, boxes }) {
+  field(bounds) {
+    if (!bounds) return;
+    const [left, top] = this.#project(bounds[0], bounds[3]);
+    const [right, bottom] = this.#project(bounds[2], bounds[1]);
+    this.#pen.fillStyle = this.#ink.field;
+    this.#pen.fillRect(left, top, right - left, bottom - top);
+  }
+
+  boxes(boxes) {
     const pen = this.#pen;
-    if (bounds) {
-      const [left, top] = this.#project(bounds[0], bounds[3]);
-      const [right, bottom] = this.#project(bounds[2], bounds[1]);
-      pen.fillStyle = this.#ink.field;
-      pen.fillRect(left, top, right - left, bottom - top);
-    }
-    for (const box of boxes ?? []) {
+    for (const box of boxes) {
       const long = Math.max(box.sx, box.sy);
       const short = Math.min(box.sx, box.sy);
       const wall = long > 6 * short;
@@ -171,8 +173,8 @@ export class Brush {
     pen.strokeStyle = this.#ink.ground;
     pen.lineWidth = 2;
     pen.beginPath();
-    pen.arc(0, 0, radius, 0.55, 2 * Math.PI - 0.55);
-    pen.lineTo(radius * 1.75, 0); // the nose points where it heads
+    pen.arc(0, 0, radius, 0.6, 2 * Math.PI - 0.6);
+    pen.lineTo(radius * 1.9, 0); // the nose points where it heads
     pen.closePath();
     pen.stroke();
     pen.fill();

@@ -62,6 +62,7 @@ class Card {
     this.doing = part("doing");
     this.life = part("badge");
     this.latch = el("span", { className: "badge latch", hidden: true }, "latched");
+    this.heard = part("heard");
     this.facts = part("facts", "p");
     this.workers = part("workers", "p");
     this.picture = new Thumbnail(name);
@@ -70,7 +71,7 @@ class Card {
     title.addEventListener("click", onChoose);
     const body = el(
       "div", { className: "body" },
-      el("h3", {}, title, this.doing, this.latch, this.life),
+      el("h3", {}, title, this.doing, this.latch, this.life, this.heard),
       this.facts, this.workers,
     );
     this.element = el("article", { className: "card" }, body, this.picture.element);
@@ -92,7 +93,9 @@ class Card {
     text(this.life, LIFE[unit.member_state] ?? unit.member_state);
     this.life.hidden = unit.member_state === "alive";
     this.latch.hidden = lost || !state.latched;
-    text(this.facts, lost ? lostFacts(unit) : liveFacts(unit, state));
+    text(this.heard, ago(unit.heard_s));
+    this.heard.title = `last heard ${clock((unit.heard_s ?? 0) * 1000)}`;
+    text(this.facts, lost ? lostFacts(unit) : liveFacts(state));
     this.#showWorkers(lost ? {} : state.workers ?? {});
     this.picture.wanted = !lost && "perception" in (state.workers ?? {});
   }
@@ -112,7 +115,7 @@ class Card {
   }
 }
 
-function liveFacts(unit, state) {
+function liveFacts(state) {
   const facts = [];
   if (state.pose) {
     facts.push(`${fixed(Math.abs(state.speed_mps ?? 0), 2)} m/s`, place(state.pose.x_m, state.pose.y_m));
@@ -120,7 +123,6 @@ function liveFacts(unit, state) {
   if (state.battery != null) facts.push(`${fixed(100 * state.battery, 0)} %`);
   if (state.hears) facts.push(`hears ${state.hears.length}`);
   if (state.dropped) facts.push(`${state.dropped} dropped`);
-  facts.push(`heard ${ago(unit.heard_s)}`);
   return facts.join(" · ");
 }
 

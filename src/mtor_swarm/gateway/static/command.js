@@ -5,6 +5,8 @@ const VERBS = ["hold", "release", "search", "return"];
 const WORDS = ["all units", "all but", "and"];
 const MAX_HISTORY = 50;
 const MAX_HINTS = 8;
+const RECENT_S = 15;
+const FADE_MS = 12_000;
 const STATUS = {
   asked: "… asked",
   accepted: "✓ accepted",
@@ -22,7 +24,9 @@ export class Command {
   #store;
   #history = [];
   #back = 0;
+  #shown = "";
   #closed = new Set();
+  #fade = 0;
 
   constructor(form, answers, store) {
     this.#form = form;
@@ -135,9 +139,11 @@ export class Command {
     return false;
   }
 
+  // The last command, if it is news; once all is well the map has its place back.
   #latest() {
     const command = [...this.#store.commands.values()].at(-1);
     if (!command || this.#closed.has(command.id)) return;
+    if (command.id !== this.#shown && Date.now() / 1000 - command.issued_s > RECENT_S) return;
     const { rows } = command;
     const silent = rows.filter((row) => row.status === "silent").length;
     const refused = rows.filter((row) => row.status === "refused").length;
@@ -148,18 +154,23 @@ export class Command {
     if (refused) parts.push(`${refused} refused`);
     const state = command.fulfilled ? "good" : silent || refused ? "bad" : "open";
     this.#panel(state, `“${command.text}”`, parts.join(", "), table(command), command.id);
+    if (command.fulfilled) this.#fade = setTimeout(() => this.#close(), FADE_MS);
   }
 
   #panel(state, title, summary, body, id = "") {
+    clearTimeout(this.#fade);
+    this.#shown = id;
     const close = el("button", { type: "button", className: "close", "aria-label": "Close" }, "×");
-    close.addEventListener("click", () => {
-      this.#answers.hidden = true;
-      if (id) this.#closed.add(id);
-    });
+    close.addEventListener("click", () => this.#close());
     const head = el("header", {}, el("b", {}, title), el("span", { className: "sum" }, summary), close);
     this.#answers.dataset.state = state;
     this.#answers.hidden = false;
     this.#answers.replaceChildren(head, body);
+  }
+
+  #close() {
+    this.#answers.hidden = true;
+    if (this.#shown) this.#closed.add(this.#shown);
   }
 }
 

@@ -21,17 +21,17 @@ const READS = {
 };
 const because = (reason) => (reason ? `: ${reason}` : "");
 
-export function reads(event) {
+function reads(event) {
   try {
     const known = READS[event.type];
     if (known) return known(event.data);
   } catch {
     // Data of an unexpected form is shown as it is.
   }
-  return JSON.stringify(event.data ?? {}).slice(0, 200);
+  return `${event.type.replace(/^mtor\./, "")} ${JSON.stringify(event.data ?? {}).slice(0, 200)}`;
 }
 
-function kindOf(event) {
+function toneOf(event) {
   if (event.type === "mtor.stop.issued") return "stop";
   if (event.type === "mtor.mission.done") return "mission";
   if (event.type.startsWith("mtor.target.")) return "target";
@@ -90,12 +90,12 @@ export class Events {
 function row(event) {
   const item = el(
     "li",
-    { className: kindOf(event), title: `${event.type} ${event.time}` },
+    { title: `${event.type} ${event.time}` },
     el("time", { dateTime: event.time }, clock(event.time)),
     el("b", {}, event.unit || event.source || ""),
-    el("span", { className: "type" }, event.type.replace(/^mtor\./, "")),
     el("span", { className: "text" }, reads(event)),
   );
   item.dataset.id = event.id;
+  item.dataset.tone = toneOf(event);
   return item;
 }

@@ -4,7 +4,7 @@ import { colourOf, isLost, onTheme } from "./format.js";
 
 const SMOOTH_S = 0.09;
 const STILL = 0.002;
-const MARGIN_PX = 40;
+const MARGIN_PX = 54;
 const SCALE_PX_PER_M = [4, 600];
 const MANY = 100;
 
@@ -51,8 +51,9 @@ export class MapView extends EventTarget {
     this.#own = false;
     const [x0, y0, x1, y1] = this.#bounds();
     const { clientWidth: width, clientHeight: height } = this.#canvas;
-    const across = (width - 2 * MARGIN_PX) / Math.max(x1 - x0, 1);
-    const up = (height - 2 * MARGIN_PX) / Math.max(y1 - y0, 1);
+    const margin = Math.min(MARGIN_PX, width / 16);
+    const across = (width - 2 * margin) / Math.max(x1 - x0, 1);
+    const up = (height - 2 * margin) / Math.max(y1 - y0, 1);
     const scale = Math.max(SCALE_PX_PER_M[0], Math.min(across, up));
     this.#view = { x_m: (x0 + x1) / 2, y_m: (y0 + y1) / 2, scale };
     this.#plan();
@@ -151,8 +152,9 @@ export class MapView extends EventTarget {
     const brush = this.#brush;
     const project = (x_m, y_m) => this.#pixel(x_m, y_m);
     brush.begin(project, this.#view.scale);
+    brush.field(this.#store.plan.bounds);
     brush.grid(this.#place([0, this.#canvas.clientHeight]), this.#place([this.#canvas.clientWidth, 0]));
-    brush.plan(this.#store.plan);
+    brush.boxes(this.#store.plan.boxes ?? []);
     const names = this.#store.names();
     const units = names.map((name, index) => ({
       ...this.#store.units.get(name),
