@@ -78,7 +78,7 @@ def data_files():
         "share/ament_index/resource_index/packages": [f"resource/{NAME}"],
         share: ["package.xml"],
     }
-    for top in ("config", "launch", "missions", "sim"):
+    for top in ("config", "launch", "sim"):
         for folder, _, names in os.walk(top):
             if names and "__pycache__" not in folder:
                 found[f"{share}/{folder}"] = [os.path.join(folder, each) for each in names]

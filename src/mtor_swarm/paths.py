@@ -13,7 +13,7 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def share() -> Path:
-    """The folder with `config`, `launch`, `missions` and `sim`.
+    """The folder with `config`, `launch` and `sim`.
 
     A checkout is its own truth, though an older copy of it may be installed. Else the files are
     in a ROS prefix (`AMENT_PREFIX_PATH`) or under `sys.prefix`; SwarmError where neither has them.
@@ -34,6 +34,11 @@ def share() -> Path:
 def state_home() -> Path:
     """Where realms keep identities, boot counts and latches, unless their config says."""
     return _home("XDG_STATE_HOME", ".local/state")
+
+
+def unit_state(state_dir: str, unit: str) -> Path:
+    """The folder with a unit's identity, boot count and latch; `state_dir` is its config's."""
+    return Path(state_dir).expanduser() if state_dir else state_home() / unit
 
 
 def cache_home() -> Path:

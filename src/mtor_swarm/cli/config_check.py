@@ -28,7 +28,7 @@ def _mission(name: str) -> str:
 
 
 def _models(name: str) -> str:
-    return f"models {', '.join(config.load(name, ManifestConfig).models) or '(none)'}"
+    return "models " + ", ".join(each.name for each in config.load(name, ManifestConfig).models)
 
 
 _CHECKS: dict[str, Callable[[str], str]] = {
