@@ -65,6 +65,7 @@ class Stage:
         self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._engine: dict[str, Any] = {}
         self._marks: dict[str, float] = {}
+        self._said: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self._start = time.monotonic()
 
     def start(self, tell: Callable[[str], None]) -> None:
@@ -146,9 +147,8 @@ class Stage:
         return f"{self._engine['sim_s']:6.1f} s  x{self._engine.get('rtf', 0):.2f}  {units}"
 
     def mission_s(self) -> float:
-        """Simulated seconds since the first unit moved."""
-        moved = self._marks.get("moved_sim")
-        return 0.0 if moved is None else float(self._engine.get("sim_s", moved)) - moved
+        """Simulated seconds since the simulator began."""
+        return float(self._engine.get("sim_s", 0.0))
 
     def tell(self, done: MissionDone) -> None:
         """Tell the swarm the verdict, now that it is final."""
@@ -270,10 +270,19 @@ class Stage:
                 self._events.append({**value, "heard_s": time.monotonic() - self._start})
             else:
                 self._dropped += 1
-        if value["type"] in _TOLD:
+        if value["type"] in _TOLD and self._is_news(value):
             self._marks.setdefault(value["type"], time.monotonic() - self._start)
             self._news.put(_sentence(value))
             self._wake.set()
+
+    def _is_news(self, event: dict[str, Any]) -> bool:
+        """Whether it says more than the last one of its kind from there: people read along."""
+        data = event["data"]
+        about = (event["type"], event.get("unit"), data.get("worker", data.get("label")))
+        said = (data.get("state"), data.get("reason"))
+        fresh = self._said.get(about) != said
+        self._said[about] = said
+        return fresh or event["type"] == "mtor.unit.changed"
 
     def _snapshot(self) -> dict[str, Any]:
         if self._observer is None:
