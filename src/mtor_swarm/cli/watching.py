@@ -1,0 +1,97 @@
+"""What `mtor units|events|say` share: joining the swarm as a member that only listens."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+
+from mtor_swarm.config import SwarmConfig
+from mtor_swarm.errors import SwarmError
+from mtor_swarm.swarm.observer import Observer
+
+SEEDS = [f"tcp://127.0.0.1:{port}" for port in range(7401, 7413)]
+"""Where the units of `mtor sim` listen."""
+JOIN_S = 5.0
+SETTLE_S = 3.0
+POLL_S = 0.05
+GONE = ("dead", "left")
+
+Command = Callable[[argparse.Namespace, Observer], int]
+
+
+def add_seeds(parser: argparse.ArgumentParser) -> None:
+    """Add `--seed`."""
+    parser.add_argument(
+        "--seed",
+        action="append",
+        type=_address,
+        metavar="tcp://HOST:PORT",
+        help="where to meet the swarm: any member will do; may be given several times "
+        f"(default: {SEEDS[0]} to {SEEDS[-1].rpartition(':')[2]}, where mtor sim runs)",
+    )
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"tcp://.+:\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address: write tcp://HOST:PORT")
+    return text
+
+
+def watched(command: Command) -> Callable[[argparse.Namespace], int]:
+    """A `run(args)` that joins the swarm first; what goes wrong is one line and exit code 1."""
+
+    def run(args: argparse.Namespace) -> int:
+        try:
+            with _joined(args.seed or SEEDS) as observer:
+                return command(args, observer)
+        except SwarmError as error:
+            print(f"mtor: {error}", file=sys.stderr)
+            return 1
+
+    return run
+
+
+@contextmanager
+def _joined(seeds: list[str]) -> Iterator[Observer]:
+    observer = Observer(SwarmConfig(seeds=seeds), name="mtor")
+    observer.start()
+    try:
+        try:
+            observer.wait_for_members(JOIN_S)
+        except SwarmError:
+            where = seeds[0] if len(seeds) == 1 else f"any of {seeds[0]} … {seeds[-1]}"
+            raise SwarmError(
+                f"nobody answers at {where}: start a swarm with `mtor sim`, or name a member of "
+                "yours with --seed tcp://HOST:PORT"
+            ) from None
+        yield observer
+    finally:
+        observer.stop()
+
+
+def settled(observer: Observer) -> dict[str, Any]:
+    """A snapshot once every unit that lives has been heard, or after `SETTLE_S` whatever came."""
+    end = time.monotonic() + SETTLE_S
+    known, since = -1, 0.0
+    while True:
+        snapshot = observer.snapshot()
+        now, units = time.monotonic(), snapshot["units"].values()
+        if len(units) != known:
+            known, since = len(units), now
+        heard = all(each["state"] or each["member_state"] in GONE for each in units)
+        if now >= end or (known > 0 and heard and now - since > SETTLE_S / 4):
+            return snapshot
+        time.sleep(POLL_S)
+
+
+def console() -> Console:
+    """Standard output: as wide as the terminal, or as its lines are long."""
+    found = Console(highlight=False, markup=False)
+    return found if found.is_terminal else Console(highlight=False, markup=False, width=160)

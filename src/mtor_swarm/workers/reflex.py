@@ -1,0 +1,207 @@
+"""Reflex: the only one who writes `cmd_vel`. Works when every other worker is dead.
+
+Everything that moves the wheels passes `realm/gate.py` here. A stop latches, and the latch is a
+file; *confirmed* is said only of what the odometry measured after the stop.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from typing import Any
+
+from geometry_msgs.msg import Twist
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import LaserScan
+from std_msgs.msg import String
+
+from mtor_swarm.config import RealmConfig
+from mtor_swarm.errors import SwarmError
+from mtor_swarm.events import (
+    Command,
+    CommandAcknowledged,
+    Event,
+    ReflexChanged,
+    WorkerChanged,
+    from_json,
+    payload,
+)
+from mtor_swarm.paths import unit_state
+from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, SENSOR_QOS
+from mtor_swarm.realm.gate import Gate, Scan, Velocity, Verdict
+from mtor_swarm.realm.worker import STEADY, Worker
+from mtor_swarm.workers.latch import Latch
+
+WATCH_S = 0.05
+"""While the unit moves, or a stop is not confirmed, the gate is stepped at least this often."""
+STILL_SAMPLES = SENSOR_QOS.depth + 3
+"""Slow odometry samples in a row that confirm a stop: so many may have waited since before it."""
+TELL_S = 1.0
+"""What blocks the way is told at most this often; the latch at once."""
+MAX_PENDING = 32
+
+
+class ReflexWorker(Worker):
+    """The last gate before the wheels of one unit."""
+
+    def __init__(self, *, config: RealmConfig) -> None:
+        super().__init__(name="reflex", config=config)
+        self._wheels = self.create_publisher(Twist, "cmd_vel", CONTROL_QOS)
+        self._watch: Any = None
+        self._pending: OrderedDict[str, int] = OrderedDict()
+        self._told: ReflexChanged | None = None
+        self._told_s = self._sent_s = -math.inf
+        self._sent: Velocity | None = None
+        self._speed_mps = math.inf
+
+    def load(self) -> None:
+        self._gate = Gate(self.config.reflex)
+        self._latch = Latch(unit_state(self.config.state_dir, self.config.unit))
+        self._gate.latched = self._latch.latched
+        watch = self._guarded("the watch", self._step)
+        self._watch = self.create_timer(WATCH_S, lambda: watch(), clock=STEADY)  # noqa: PLW0108
+        self._watch.cancel()
+        self.on("mtor.worker.changed", self._on_worker)
+        self.hear(String, "stop", self._on_stop, COMMAND_QOS)
+        self.hear(String, "command", self._on_command, COMMAND_QOS)
+        self.hear(Odometry, "odom", self._on_odom, SENSOR_QOS)
+        self.hear(LaserScan, "scan", self._on_scan, SENSOR_QOS)
+        self.hear(Twist, "wanted_vel", self._on_wanted, CONTROL_QOS)
+
+    def start(self) -> None:
+        self._told, self._sent = None, None
+        if self._latch.latched and self._latch.command:
+            self._pending[self._latch.command] = 0  # we may have died before it was confirmed
+        self._step()
+
+    def stop(self) -> None:
+        self._watch.cancel()
+        self._send(Velocity(), time.monotonic())
+
+    def unload(self) -> None:
+        if self._watch is not None:
+            self.destroy_timer(self._watch)
+            self._watch = None
+        self._pending.clear()
+
+    def _on_worker(self, event: Event) -> None:
+        """A worker that begins has missed what was said before: say again what holds."""
+        began = payload(event, WorkerChanged).state == "active"
+        if event.unit == self.config.unit and began and self._told != ReflexChanged(latched=False):
+            self._told = None
+            self._step()
+
+    def _on_wanted(self, message: Twist) -> None:
+        self._gate.want(Velocity(message.linear.x, message.angular.z), time.monotonic())
+        self._step()
+
+    def _on_scan(self, message: LaserScan) -> None:
+        self._gate.scan(
+            Scan(
+                message.ranges,
+                message.angle_min,
+                message.angle_increment,
+                message.range_min,
+                message.range_max,
+            ),
+            time.monotonic(),
+        )
+        self._step()
+
+    def _on_odom(self, message: Odometry) -> None:
+        twist = message.twist.twist
+        self._gate.measure(Velocity(twist.linear.x, twist.angular.z))
+        # A unit that spins on the spot does not stand: its hull moves.
+        rim_mps = twist.angular.z * self.config.reflex.hull_radius_m
+        self._speed_mps = math.hypot(twist.linear.x, twist.linear.y, rim_mps)
+        self._confirm()
+        self._step()
+
+    def _on_stop(self, message: String) -> None:
+        command = self._addressed(message)
+        if command is None:
+            return
+        self._gate.latched = True
+        self._step()
+        try:
+            self._latch.set(True, command.id)
+        except SwarmError as error:  # held all the same, for as long as this process lives
+            self.fault("the stop latch", error)
+        self._acknowledge(command, "accepted")
+        self._pending[command.id] = 0
+        while len(self._pending) > MAX_PENDING:
+            self._pending.popitem(last=False)
+            self.counts["unconfirmed"] += 1
+        self._step()
+
+    def _on_command(self, message: String) -> None:
+        command = self._addressed(message)
+        if command is None or command.verb != "release":
+            return
+        try:
+            self._latch.set(False, command.id)
+        except SwarmError as error:
+            self._acknowledge(command, "refused", str(error))
+            raise
+        self._gate.latched = False
+        self._pending.clear()
+        self._acknowledge(command, "accepted")
+        self._step()
+        self._acknowledge(command, "done")
+
+    def _addressed(self, message: String) -> Command | None:
+        """The command in a message that gossip has checked, if it is for this unit."""
+        command = payload(from_json(message.data), Command)
+        return command if self.config.unit in command.units else None
+
+    def _confirm(self) -> None:
+        """Count one measurement towards every stop that is not confirmed yet."""
+        if not self._speed_mps < self.config.reflex.confirmed_speed_mps:
+            self._pending = OrderedDict.fromkeys(self._pending, 0)
+            return
+        for command in list(self._pending):
+            self._pending[command] += 1
+            if self._pending[command] >= STILL_SAMPLES:
+                del self._pending[command]
+                self.say(
+                    CommandAcknowledged(
+                        command=command, status="confirmed", speed_mps=self._speed_mps
+                    )
+                )
+
+    def _acknowledge(self, command: Command, status: Any, reason: str = "") -> None:
+        self.say(CommandAcknowledged(command=command.id, status=status, reason=reason))
+
+    def _step(self) -> None:
+        """Pass the gate, tell the wheels, and watch on only if there is something to watch."""
+        now = time.monotonic()
+        verdict = self._gate.step(now)
+        rolling = self._gate.moving or self.config.reflex.confirmed_speed_mps <= (
+            self._speed_mps if self._speed_mps < math.inf else 0.0
+        )
+        if verdict.velocity != self._sent or (rolling and now - self._sent_s >= WATCH_S):
+            self._send(verdict.velocity, now)
+        self._report(verdict, now)
+        if self._gate.moving or self._pending:
+            if self._watch.is_canceled():
+                self._watch.reset()
+        else:
+            self._watch.cancel()
+
+    def _send(self, velocity: Velocity, now: float) -> None:
+        message = Twist()
+        message.linear.x, message.angular.z = velocity.v_mps, velocity.w_rps
+        self._wheels.publish(message)
+        self._sent, self._sent_s = velocity, now
+
+    def _report(self, verdict: Verdict, now: float) -> None:
+        latched = self._gate.latched
+        reason = (latched and self._latch.reason) or verdict.reason
+        news = ReflexChanged(latched=latched, blocked=verdict.blocked, reason=reason)
+        if news == self._told:
+            return
+        urgent = self._told is None or self._told.latched != latched
+        if urgent or now - self._told_s >= TELL_S:
+            self._told, self._told_s = news, now
+            self.say(news)
