@@ -82,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         show.line("ending: every process is stopped")
         code = 0 if args.until is None else 130
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half behind
         report = stage.report() if args.json else {}
         stage.stop()
         show.end()
