@@ -88,6 +88,9 @@ def _run(
         for each in reversed(nodes):
             each.destroy_node()
         rclpy.try_shutdown()
+    for each in nodes:
+        if getattr(each, "fatal", None) is not None:  # no restart can cure it: a person must act
+            raise each.fatal
 
 
 def spin(
