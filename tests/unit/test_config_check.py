@@ -1,0 +1,78 @@
+"""`mtor config check` and the config files that are shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from mtor_swarm import config, paths
+from mtor_swarm.cli.main import main
+from mtor_swarm.config import MissionConfig, RealmConfig, SwarmConfig
+
+CONFIG = paths.share() / "config"
+SHIPPED = {
+    "realm.yaml": RealmConfig,
+    "swarm.yaml": SwarmConfig,
+    "missions/search.yaml": MissionConfig,
+}
+
+
+def every_key(cls: type[msgspec.Struct], path: str = "") -> list[str]:
+    found = []
+    for field in msgspec.structs.fields(cls):
+        found.append(f"{path}{field.name}")
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            found += every_key(field.type, f"{path}{field.name}.")
+    return found
+
+
+def given_keys(plain: object, path: str = "") -> list[str]:
+    found = []
+    if isinstance(plain, dict):
+        for key, value in plain.items():
+            found += [f"{path}{key}", *given_keys(value, f"{path}{key}.")]
+    return found
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_key_stands_in_the_shipped_file(name: str):
+    plain = yaml.safe_load((CONFIG / name).read_text(encoding="utf-8"))
+    assert sorted(given_keys(plain)) == sorted(every_key(SHIPPED[name]))
+
+
+@pytest.mark.parametrize("name", ["realm.yaml", "swarm.yaml"])
+def test_the_shipped_values_are_the_defaults(name: str):
+    cls = SHIPPED[name]
+    bare = cls(unit="r1") if cls is RealmConfig else cls()
+    assert config.load(CONFIG / name, cls) == bare
+
+
+def test_the_shipped_files_are_right(capsys: pytest.CaptureFixture[str]):
+    files = [str(CONFIG / name) for name in (*SHIPPED, "models.yaml")]
+    assert main(["config", "check", *files]) == 0
+    said = capsys.readouterr().out.splitlines()
+    kinds = ["realm of", "swarm mtor", "mission search", "models coco-ssd"]
+    assert all(f": OK: {kind}" in line for line, kind in zip(said, kinds, strict=True))
+
+
+def test_a_mistake_is_named_and_the_other_files_are_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("unit: r1\nreflex:\n  max_speed: 1\n")
+    assert main(["config", "check", str(wrong), str(CONFIG / "swarm.yaml")]) == 1
+    told = capsys.readouterr()
+    assert told.err == f"{wrong}:3: reflex.max_speed: unknown key\n"
+    assert "swarm.yaml: OK" in told.out
+
+
+def test_a_file_of_no_known_kind_asks_for_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    strange = tmp_path / "strange.yaml"
+    strange.write_text("colour: red\n")
+    assert main(["config", "check", str(strange)]) == 1
+    assert "--kind" in capsys.readouterr().err
+    assert main(["config", "check", "--kind", "swarm", str(strange)]) == 1
+    assert "strange.yaml:1: colour: unknown key" in capsys.readouterr().err
