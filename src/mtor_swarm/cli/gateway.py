@@ -20,7 +20,8 @@ from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import ConfigError, SwarmError
 from mtor_swarm.gateway.app import create_app
 from mtor_swarm.gateway.guard import LOOPBACK
-from mtor_swarm.swarm.identity import Identity
+from mtor_swarm.paths import state_home
+from mtor_swarm.swarm.identity import Identity, operator_signer
 from mtor_swarm.swarm.observer import Observer
 
 MAX_CONNECTIONS = 256
@@ -73,9 +74,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--operator-key",
         default="",
-        metavar="FOLDER",
-        help="holds the key that signs commands, made on first use (default: in the user's "
-        "state); its fingerprint must be among the units' `operators`",
+        metavar="FILE",
+        help="the key that signs commands, made on first use (default: this user's, as for "
+        "`mtor say`); its fingerprint must be among the units' `operators`",
     )
     add("--die-with-parent", action="store_true", help="end when the starting process ends")
 
@@ -88,14 +89,16 @@ def run(args: argparse.Namespace) -> int:
         _die_with_parent()
     plan = _plan(args.world)
     listening = _listen(args.host, args.port)
-    identity = Identity.open(args.operator_key or _default_key())
+    operator = operator_signer(args.operator_key or None)
+    # A swarm with keys lets in those alone whom it knows; one without takes any observer.
+    identity = Identity.open(state_home() / "viewer") if args.keys else Identity.ephemeral()
     observer = Observer(
         SwarmConfig(seeds=args.seed, keys=args.keys), name="viewer", identity=identity
     )
     observer.start()
     try:
         config = uvicorn.Config(
-            create_app(observer, plan=plan, operator=identity),
+            create_app(observer, plan=plan, operator=operator),
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -104,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
             ws_max_size=MAX_SPOKEN_BYTES,
             timeout_graceful_shutdown=1,
         )
-        _Server(config, {"operator": identity.member_id}).run(sockets=[listening])
+        _Server(config, {"operator": operator.member_id}).run(sockets=[listening])
     finally:
         observer.stop()
         identity.close()
@@ -150,11 +153,6 @@ def _listen(host: str, port: int) -> socket.socket:
             ) from None
         raise PortError(f"port {port} on {host}: {error.strerror}; choose another") from None
     return listening
-
-
-def _default_key() -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "mtor_swarm" / "viewer"
 
 
 def _plan(world: str) -> dict[str, Any]:
