@@ -11,11 +11,11 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import uvicorn
 
+from mtor_swarm.cli.watching import SEEDS
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import ConfigError, SwarmError
 from mtor_swarm.gateway.app import create_app
@@ -65,7 +65,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ADDRESS",
-        help="a member to meet the swarm at, tcp://HOST:PORT; may be given several times",
+        help="a member to meet the swarm at, tcp://HOST:PORT; may be given several times "
+        "(default: where mtor sim runs)",
     )
     add("--world", default="", metavar="FILE", help="the SDF world whose map is drawn")
     add("--port", type=int, default=8080, help="where the page is served; 0: any free port")
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     # A swarm with keys lets in those alone whom it knows; one without takes any observer.
     identity = Identity.open(state_home() / "viewer") if args.keys else Identity.ephemeral()
     observer = Observer(
-        SwarmConfig(seeds=args.seed, keys=args.keys), name="viewer", identity=identity
+        SwarmConfig(seeds=args.seed or SEEDS, keys=args.keys), name="viewer", identity=identity
     )
     observer.start()
     try:
