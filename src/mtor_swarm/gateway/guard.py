@@ -61,7 +61,8 @@ class Guard:
 def _refusal(scope: Scope) -> tuple[int, str] | None:
     """The status and the reason for which a request is refused, if it is."""
     headers = Headers(scope=scope)
-    host = headers.get("host", "")
+    hosts = headers.getlist("host")
+    host = hosts[0] if len(hosts) == 1 else ""
     if _hostname(host) not in LOOPBACK:
         return 403, "this viewer answers on this machine only: open it as 127.0.0.1"
     origin = headers.get("origin")
