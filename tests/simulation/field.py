@@ -19,7 +19,8 @@ from mtor_swarm.config import MissionConfig, ReflexConfig
 from mtor_swarm.events import MemberChanged, Pose, Sighting, TargetLost, TargetSeen, UnitState
 from mtor_swarm.realm.gate import Gate, Velocity
 from mtor_swarm.realm.gate import Scan as GateScan
-from mtor_swarm.workers import mission as m
+from mtor_swarm.workers import mission_io as m
+from mtor_swarm.workers.mission import Mission
 
 STEP_S, SCAN_EVERY, BEACON_S, FRAME_S = 0.05, 2, 0.2, 0.4
 HULL_M, CAT_M, SEEN_M, FOV_RAD = 0.18, 0.3, 3.0, 1.3
@@ -32,7 +33,7 @@ Array = NDArray[np.float64]
 class Body:
     name: str
     pose: Pose
-    mission: m.Mission
+    mission: Mission
     gate: Gate
     rng: random.Random
     v: float = 0.0
@@ -60,6 +61,7 @@ class Field:
         cat: bool = True,
         config: MissionConfig | None = None,
         lies: float = 0.005,
+        cat_room_m: float = 1.4,
     ) -> None:
         self.rng = random.Random(seed)
         self.config = config or MissionConfig(name="search", target="cat", cell_m=1.0)
@@ -67,10 +69,11 @@ class Field:
         self.now = 0.0
         self.boxes: list[tuple[float, float, float]] = []  # x, y, half width
         self.start = self.rng.choice([(-1, -1), (-1, 1), (1, -1), (1, 1)])
-        self.cat = self._place(CAT_M, 1.4, 6.0)
+        self.cat_room_m = cat_room_m
+        self.cat = self._place(CAT_M, cat_room_m, 6.0)
         for _ in range(self.rng.randint(6, 8)):
             half = self.rng.uniform(0.25, 0.5)
-            x, y = self._place(half, 0.5, 2.5)
+            x, y = self._place(half, 0.5, 3.6)
             self.boxes.append((x, y, half))
         self.segments = self._segments()
         self.units = [self._unit(i, seed) for i in range(units)]
@@ -91,8 +94,8 @@ class Field:
                 continue
             others = list(self.boxes)
             if hasattr(self, "cat"):
-                others.append((*self.cat, CAT_M + 0.9))
-            if all(max(abs(x - a), abs(y - b)) > half + h + 0.7 for a, b, h in others):
+                others.append((*self.cat, CAT_M + self.cat_room_m - 0.8))
+            if all(max(abs(x - a), abs(y - b)) > half + h + 0.8 for a, b, h in others):
                 return x, y
 
     def _segments(self) -> Array:
@@ -112,7 +115,7 @@ class Field:
         y = self.start[1] * (self.config.area[3] - 0.8 - 0.8 * (index // 3))
         yaw = math.atan2(-y, -x)
         rng = random.Random(f"{seed} {name}")
-        mission = m.Mission(self.config, name, random.Random(f"{seed} {name} mission"))
+        mission = Mission(self.config, name, random.Random(f"{seed} {name} mission"))
         return Body(name, Pose(x, y, yaw), mission, Gate(ReflexConfig()), rng)
 
     # Senses

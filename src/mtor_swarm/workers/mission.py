@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,7 +21,6 @@ from mtor_swarm.events import (
     CommandAcknowledged,
     MemberChanged,
     Pose,
-    Sighting,
     TargetLost,
     TargetSeen,
     UnitChanged,
@@ -31,10 +29,21 @@ from mtor_swarm.events import (
 from mtor_swarm.swarm.behaviours.geometry import Array, length, wrap
 from mtor_swarm.swarm.tasks import roles
 from mtor_swarm.swarm.tasks.belief import Belief, weight
-from mtor_swarm.swarm.tasks.company import Company
+from mtor_swarm.swarm.tasks.company import Company, places
 from mtor_swarm.swarm.tasks.coverage import Coverage
 from mtor_swarm.swarm.tasks.post import Post
 from mtor_swarm.swarm.tasks.ring import Ring
+from mtor_swarm.workers.mission_io import (
+    Drive,
+    Effect,
+    Given,
+    Latched,
+    Odom,
+    Say,
+    Scan,
+    Show,
+    Sightings,
+)
 from mtor_swarm.workers.pilot import STILL, Pilot, Turn
 
 PLAN_S = 0.2
@@ -45,77 +54,6 @@ SHOW_S, SHOW_STILL_S = 0.1, 1.0
 LOOK_FROM_M, LOOK_ASIDE_RAD = 2.5, 0.35
 """Who is this near and looks this straight at the target should see it."""
 HOME_M = 0.3
-
-
-@dataclass(frozen=True)
-class Odom:
-    """Where this unit is, and its measured speeds."""
-
-    pose: Pose
-    speed_mps: float = 0.0
-    turn_rps: float = 0.0
-
-
-@dataclass(frozen=True)
-class Scan:
-    """A lidar scan: ranges (N,), inf for no echo; angles in the unit's frame, left positive."""
-
-    ranges: Array
-    first_rad: float
-    step_rad: float
-
-
-@dataclass(frozen=True)
-class Sightings:
-    """What this unit's own camera saw in one frame; positions are the near side's."""
-
-    items: list[Sighting]
-
-
-@dataclass(frozen=True)
-class Latched:
-    """This unit's stop latch."""
-
-    latched: bool
-
-
-Given = (
-    Odom
-    | Scan
-    | Sightings
-    | TargetSeen
-    | TargetLost
-    | UnitState
-    | MemberChanged
-    | Command
-    | Latched
-)
-"""What the machine takes in; target news are other units', a UnitState is another's beacon."""
-
-
-@dataclass(frozen=True)
-class Drive:
-    """The velocity wanted now."""
-
-    speed_mps: float
-    turn_rps: float
-
-
-@dataclass(frozen=True)
-class Show:
-    """This unit's state, for the others."""
-
-    state: UnitState
-
-
-@dataclass(frozen=True)
-class Say:
-    """An event's data to publish."""
-
-    data: msgspec.Struct
-
-
-Effect = Drive | Show | Say
 
 
 class Mission:
@@ -182,8 +120,10 @@ class Mission:
             far = float(length(away))
             centre = away * (1.0 + self._config.target_radius_m / max(far, 0.1))
             x, y = pose.x_m + float(centre[0]), pose.y_m + float(centre[1])
+            if not self._possible(x, y, now):
+                continue
             place = self._belief.see(x, y, weight(each.score, far), now)
-            if place is self._belief.place and now - self._announced_s >= ANNOUNCE_S:
+            if place is self._belief.place(now) and now - self._announced_s >= ANNOUNCE_S:
                 self._announced_s = now
                 x, y = place.centre
                 effects.append(
@@ -200,8 +140,17 @@ class Mission:
                 )
         return effects
 
+    def _possible(self, x_m: float, y_m: float, now: float) -> bool:
+        """Whether the target's centre can be there: inside the walls, and not where a unit is."""
+        x_min, y_min, x_max, y_max = self._config.area
+        if not (x_min <= x_m <= x_max and y_min <= y_m <= y_max):
+            return False
+        units = places(self._company.active(now))
+        nearest = length(units - np.array([x_m, y_m])).min(initial=math.inf)
+        return bool(nearest > self._config.target_radius_m)
+
     def _on_seen(self, seen: TargetSeen, now: float) -> list[Effect]:
-        if seen.label == self._config.target:
+        if seen.label == self._config.target and self._possible(seen.x_m, seen.y_m, now):
             far = math.hypot(seen.x_m - seen.seen_from_x_m, seen.y_m - seen.seen_from_y_m)
             self._belief.see(seen.x_m, seen.y_m, weight(seen.score, far), now, sure=True)
         return []
@@ -280,7 +229,7 @@ class Mission:
         sight = self._pilot.sight(self._coverage.bearings(pose))
         self._coverage.look(pose, sight, now)
         effects = self._doubt(pose, now)
-        place = self._belief.place
+        place = self._belief.place(now)
         target = place.centre if place else None
         if self._latched or self._order == "rest":
             doing = self._stand()
@@ -393,7 +342,7 @@ class Mission:
 
     def _doubt(self, pose: Pose, now: float) -> list[Effect]:
         """Look whether the target is where it is believed; say so if it is not."""
-        place = self._belief.place
+        place = self._belief.place(now)
         if place is None or self._latched:
             return []
         x, y = place.centre

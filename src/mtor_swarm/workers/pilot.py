@@ -68,7 +68,7 @@ class Pilot:
             return np.full(np.shape(bearing_rad), np.inf)
         turn = (np.asarray(bearing_rad) - self._first_rad) % (2 * np.pi)
         index = np.rint(turn / self._step_rad).astype(int) % self.ranges.size
-        return self.ranges[index]
+        return np.asarray(self.ranges[index])
 
     def turn_to(self, pose: Pose, direction_rad: float) -> Turn:
         """Turn on the spot towards a direction in `map`."""

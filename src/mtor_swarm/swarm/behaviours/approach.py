@@ -20,7 +20,7 @@ def approach(
 ) -> Array:
     """The next point (..., 2) to drive to, on the way to the slot at `bearing` (...).
 
-    `position` and `target` (..., 2) in frame `map`; `bearing` (...) is the slot's, as seen from the
+    `position` and `target` (..., 2) in frame `map`; `bearing` (...) is the slot's, seen from the
     target, `radius_m` (...) its distance. Guarantees: the slot itself if the straight way to it
     stays out of the circle; otherwise a point on the circle, the shorter way round.
     """

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 
 from mtor_swarm.swarm.behaviours.geometry import Array, heading, length, unit
 
+TIGHT = 40.0
+"""A slot in something's way costs as much as a turn of the ring by 6 radians: avoid it."""
 PHASES = 49
 """Turns of the whole ring that are tried, when something stands in the way of a slot."""
 
@@ -47,38 +49,15 @@ def ring_slots(
     weight = np.where(here, np.asarray(weights, dtype=np.float64), 0.0)
     phase = (share * weight).sum(-1) / np.maximum(weight.sum(-1), 1e-9)
     slots = phase[..., None] + rank * gap
-    if blocked is not None or area is not None:
-        slots = slots + _turn(slots, here, centre, gap, radius_m, blocked, room_m, area, wall_m)
-    return np.where(here, slots, np.nan)
-
-
-def _turn(
-    slots: Array,
-    here: ArrayLike,
-    centre: Array,
-    gap: Array,
-    radius_m: float,
-    blocked: ArrayLike | None,
-    room_m: float,
-    area: tuple[float, float, float, float] | None,
-    wall_m: float,
-) -> Array:
-    """The least turn (..., 1) of the whole ring that frees its slots as far as can be."""
     turns = np.linspace(-0.5, 0.5, PHASES) * gap  # (..., P)
     spots = centre[..., None, None, :] + radius_m * unit(slots[..., None, :] + turns[..., None])
-    cost = turns**2
+    tight = np.zeros(spots.shape[:-1])  # (..., P, K)
     if blocked is not None and np.asarray(blocked).shape[-2]:
         between = spots[..., None, :] - np.asarray(blocked)[..., None, None, :, :]
-        nearest = length(between).min(axis=-1)
-        tight = np.where(
-            np.asarray(here)[..., None, :], np.maximum(1 - nearest / room_m, 0.0), 0.0
-        )
-        cost = cost + 40.0 * tight.sum(axis=-1)
+        tight = np.maximum(1.0 - length(between).min(axis=-1) / room_m, 0.0)
     if area is not None:
-        low = spots - np.asarray(area[:2])
-        high = np.asarray(area[2:]) - spots
-        out = np.maximum(wall_m - np.minimum(low, high).min(axis=-1), 0.0)
-        out = np.where(np.asarray(here)[..., None, :], out, 0.0)
-        cost = cost + 40.0 * out.sum(axis=-1)
+        inside = np.minimum(spots - np.asarray(area[:2]), np.asarray(area[2:]) - spots)
+        tight = tight + np.maximum(wall_m - inside.min(axis=-1), 0.0)
+    cost = turns**2 + TIGHT * np.where(here[..., None, :], tight, 0.0).sum(axis=-1)
     best = cost.argmin(axis=-1)[..., None]
-    return np.take_along_axis(turns, best, axis=-1)
+    return np.where(here, slots + np.take_along_axis(turns, best, axis=-1), np.nan)

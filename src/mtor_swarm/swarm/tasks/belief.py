@@ -19,7 +19,12 @@ SHUN_S = 60.0
 NEAREST_M = 0.5
 """Nearer than this a sighting weighs no more."""
 OUTWEIGH = 1.5
-"""A second place must weigh this much more to be believed instead of the first."""
+"""A second place must have this many times the sightings to be believed instead of the first."""
+DOUBTFUL_S, STALE_S = 5.0, 60.0
+"""A place that does not count yet, or does, is forgotten when not seen for so long."""
+CREDIT_S = 1.5
+"""A sighting makes up for this long of looking in vain: a target is seen in most frames, a mistake
+in few, so that the balance falls for the one and rises for the other."""
 
 
 def weight(score: float, distance_m: float) -> float:
@@ -41,13 +46,9 @@ class Place(msgspec.Struct):
         return self.frames >= self.needed
 
     @property
-    def total(self) -> float:
-        return sum(w for _, _, w in self.seen)
-
-    @property
     def centre(self) -> tuple[float, float]:
         """The weighted mean (x, y)."""
-        total = self.total
+        total = sum(w for _, _, w in self.seen)
         return (
             sum(x * w for x, _, w in self.seen) / total,
             sum(y * w for _, y, w in self.seen) / total,
@@ -69,13 +70,17 @@ class Belief:
         self._shunned: deque[tuple[float, float, float]] = deque(maxlen=MAX_PLACES)
         self._held: Place | None = None
 
-    @property
-    def place(self) -> Place | None:
+    def place(self, now: float) -> Place | None:
         """The place that is believed, or None."""
+        self._places = [
+            each
+            for each in self._places
+            if now - each.last_s <= (STALE_S if each.counts else DOUBTFUL_S)
+        ]
         sure = [each for each in self._places if each.counts]
-        best = max(sure, key=lambda each: each.total, default=None)
-        held = self._held if self._held in sure else None
-        if held is None or (best is not None and best.total > OUTWEIGH * held.total):
+        best = max(sure, key=lambda each: len(each.seen), default=None)
+        held = self._held if any(each is self._held for each in sure) else None
+        if held is None or (best and len(best.seen) > OUTWEIGH * len(held.seen)):
             self._held = best
         return self._held
 
@@ -83,20 +88,22 @@ class Belief:
         self, x_m: float, y_m: float, weight: float, now: float, *, sure: bool = False
     ) -> Place:
         """Take in one sighting (`sure`: another unit's announcement); returns its place."""
+        self.place(now)  # what is too old is gone before it can agree
         place = self._near(x_m, y_m)
         if place is None:
             place = Place(deque(maxlen=MAX_SIGHTINGS), needed=self._asked(x_m, y_m, now))
             self._places.append(place)
             if len(self._places) > MAX_PLACES:
                 others = [each for each in self._places if each is not self._held]
-                self._places.remove(min(others, key=lambda each: (each.counts, each.last_s)))
+                oldest = min(others, key=lambda each: (each.counts, each.last_s))
+                self._places = [each for each in self._places if each is not oldest]
         if now > place.last_s or not place.seen:
             place.frames += 1
         if sure:
             place.frames = max(place.frames, self._needed)
         place.seen.append((x_m, y_m, weight))
         place.last_s = now
-        place.looked_in_vain_s = 0.0
+        place.looked_in_vain_s = max(0.0, place.looked_in_vain_s - CREDIT_S)
         return place
 
     def strike(self, x_m: float, y_m: float, now: float) -> bool:
@@ -105,7 +112,7 @@ class Belief:
         self._shunned.append((x_m, y_m, now + SHUN_S))
         if place is None:
             return False
-        self._places.remove(place)
+        self._places = [each for each in self._places if each is not place]
         return True
 
     def clear(self) -> None:

@@ -48,7 +48,7 @@ class Coverage:
         self._goal = None
 
     def look(self, pose: Pose, sight_m: Array, now: float) -> None:
-        """Credit what this unit's camera has in view; `sight_m` (C,) is the lidar's range there."""
+        """Credit what this unit's camera has in view; `sight_m` (C,) is how far the lidar sees."""
         gap = 0.0 if self._own_s is None else min(now - self._own_s, MAX_GAP_S)
         self._own_s = now
         self._credit(pose, self._config.view_m, sight_m + BESIDE_M, gap)
@@ -80,8 +80,8 @@ class Coverage:
                 self.unseen,
                 here,
                 np.array(pose.yaw_rad),
-                where.reshape(-1, 2),
-                claims.reshape(-1, 2),
+                others=where.reshape(-1, 2),
+                claims=claims.reshape(-1, 2),
                 view_m=self._config.view_m,
                 hidden=hidden,
                 speed_mps=self._config.speed_mps,

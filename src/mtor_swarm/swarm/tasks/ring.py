@@ -48,7 +48,7 @@ class Ring:
         `fellows` surround it too; `bodies` (M, 2) stand around for good, `echoes` (N, 2) are what
         the lidar saw, in which units that move, at `moving`, do not count.
         """
-        bearing = self._bearing(name, here, target, fellows, bodies, self._config.ring_m)
+        bearing = self._bearing({name: here}, target, fellows, bodies, self._config.ring_m)
         if not settled:
             solid = self._solid(target, echoes, moving)
             self._aside = self._step_aside(target, bearing, solid)
@@ -59,7 +59,7 @@ class Ring:
         self, name: str, here: Array, target: Array, fellows: list[UnitState], bodies: Array
     ) -> Array:
         """Where (2,) this unit stands to guard, between walls."""
-        bearing = self._bearing(name, here, target, fellows, bodies, self._config.guard_m)
+        bearing = self._bearing({name: here}, target, fellows, bodies, self._config.guard_m)
         post = target + self._config.guard_m * unit(np.array(bearing))
         x_min, y_min, x_max, y_max = self._config.area
         low = np.array([x_min + WALL_M, y_min + WALL_M])
@@ -76,15 +76,14 @@ class Ring:
 
     def _bearing(
         self,
-        name: str,
-        here: Array,
+        own: dict[str, Array],
         target: Array,
         fellows: list[UnitState],
         bodies: Array,
         radius_m: float,
     ) -> float:
-        known = {each.unit: places([each])[0] for each in fellows}
-        known[name] = here
+        """The bearing of the one unit in `own`, by name and position, among its fellows."""
+        known = {each.unit: places([each])[0] for each in fellows} | own
         names = sorted(known)
         positions = np.array([known[each] for each in names])
         off = np.abs(length(positions - target) - radius_m)
@@ -97,7 +96,7 @@ class Ring:
             blocked=bodies,
             area=self._config.area,
         )
-        return float(slots[names.index(name)])
+        return float(slots[names.index(next(iter(own)))])
 
     def _solid(self, target: Array, echoes: Array, moving: list[Array]) -> Array:
         """Echoes that are neither the target nor a unit that can make way."""

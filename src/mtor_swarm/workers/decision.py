@@ -1,0 +1,160 @@
+"""The decision worker: the mission machine of this unit, on the topics of its realm.
+
+Each pose wakes it: it publishes `wanted_vel`, which only reflex may turn into motion, and `state`,
+which gossip carries to the others.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from geometry_msgs.msg import Twist
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import LaserScan
+from std_msgs.msg import String
+
+from mtor_swarm import config as settings
+from mtor_swarm import events, paths
+from mtor_swarm.config import MissionConfig, RealmConfig
+from mtor_swarm.errors import ConfigError, EventError
+from mtor_swarm.events import (
+    Command,
+    DetectionSeen,
+    Event,
+    MemberChanged,
+    Pose,
+    ReflexChanged,
+    TargetLost,
+    TargetSeen,
+    UnitState,
+)
+from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, EVENT_QOS, SENSOR_QOS, STATE_QOS
+from mtor_swarm.realm.worker import Worker
+from mtor_swarm.workers.mission import Mission
+from mtor_swarm.workers.mission_io import (
+    Drive,
+    Given,
+    Latched,
+    Odom,
+    Say,
+    Scan,
+    Show,
+    Sightings,
+)
+
+MAX_RAYS = 4096
+
+
+def mission_path(name: str) -> Path:
+    """The file of a mission: one of those shipped by its name, or a path to one of your own."""
+    own = Path(name).expanduser()
+    if own.suffix in {".yaml", ".yml"} or own.is_file():
+        return own
+    folder = paths.share() / "config" / "missions"
+    shipped = folder / f"{name}.yaml"
+    if own.name != name or not shipped.is_file():
+        known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml"))) or "none"
+        raise ConfigError(f"mission `{name}` is neither a file nor one shipped here ({known})")
+    return shipped
+
+
+class DecisionWorker(Worker):
+    """Decides what this unit does. `counts` has the `junk` that arrived on its topics."""
+
+    def __init__(self, *, config: RealmConfig) -> None:
+        super().__init__(name="decision", config=config)
+        self._wanted = self.create_publisher(Twist, "wanted_vel", CONTROL_QOS)
+        self._state = self.create_publisher(String, "state", STATE_QOS)
+        self._mission: Mission | None = None
+
+    def load(self) -> None:
+        """Read the mission and listen to what it is woken by."""
+        mission = settings.load(mission_path(self.config.mission), MissionConfig)
+        unit = self.config.unit
+        self._mission = Mission(mission, unit, random.Random(f"{unit} {mission.name}"))
+        self.hear(Odometry, "odom", self._odom, SENSOR_QOS)
+        self.hear(LaserScan, "scan", self._scan, SENSOR_QOS)
+        self.hear(String, "neighbours", self._neighbour, EVENT_QOS)
+        self.hear(String, "command", self._command, COMMAND_QOS)
+        self.on("mtor.detection.seen", self._detection)
+        self.on("mtor.target.seen", self._seen)
+        self.on("mtor.target.lost", self._lost)
+        self.on("mtor.member.changed", self._member)
+        self.on("mtor.reflex.changed", self._reflex)
+
+    def stop(self) -> None:
+        """Leave no velocity behind that reflex would follow a moment longer."""
+        self._wanted.publish(Twist())
+
+    def unload(self) -> None:
+        """Forget what was known; a new load begins the mission anew."""
+        self._mission = None
+
+    def _take(self, given: Given) -> None:
+        assert self._mission is not None, "handlers run only after load"
+        now = self.get_clock().now().nanoseconds / 1e9
+        for effect in self._mission.handle(given, now):
+            if isinstance(effect, Drive):
+                twist = Twist()
+                twist.linear.x, twist.angular.z = effect.speed_mps, effect.turn_rps
+                self._wanted.publish(twist)
+            elif isinstance(effect, Show):
+                self._state.publish(String(data=msgspec.json.encode(effect.state).decode()))
+            elif isinstance(effect, Say):
+                self.say(effect.data)
+
+    def _odom(self, message: Odometry) -> None:
+        at, q = message.pose.pose.position, message.pose.pose.orientation
+        yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
+        speed, turn = message.twist.twist.linear.x, message.twist.twist.angular.z
+        if not events.is_finite(at.x, at.y, yaw, speed, turn):
+            self.counts["junk"] += 1
+            return
+        self._take(Odom(Pose(at.x, at.y, yaw), speed, turn))
+
+    def _scan(self, message: LaserScan) -> None:
+        step, first = message.angle_increment, message.angle_min
+        count = len(message.ranges)
+        if not 0 < count <= MAX_RAYS or not events.is_finite(step, first) or step == 0:
+            self.counts["junk"] += 1
+            return
+        ranges = np.asarray(message.ranges, dtype=np.float64)
+        real = (ranges >= message.range_min) & (ranges <= message.range_max)
+        self._take(Scan(np.where(real, ranges, np.inf), first, step))
+
+    def _neighbour(self, message: String) -> None:
+        try:
+            state = msgspec.json.decode(message.data, type=UnitState)
+        except (msgspec.DecodeError, UnicodeError):
+            self.counts["junk"] += 1
+            return
+        self._take(state)
+
+    def _command(self, message: String) -> None:
+        try:
+            event = events.from_json(message.data)
+            command = events.payload(event, Command)
+        except EventError:
+            self.counts["junk"] += 1
+            return
+        self._take(command)
+
+    def _detection(self, event: Event) -> None:
+        self._take(Sightings(events.payload(event, DetectionSeen).sightings))
+
+    def _seen(self, event: Event) -> None:
+        self._take(events.payload(event, TargetSeen))
+
+    def _lost(self, event: Event) -> None:
+        self._take(events.payload(event, TargetLost))
+
+    def _member(self, event: Event) -> None:
+        self._take(events.payload(event, MemberChanged))
+
+    def _reflex(self, event: Event) -> None:
+        if event.unit == self.config.unit:  # other units' latches come in their beacons
+            self._take(Latched(events.payload(event, ReflexChanged).latched))
