@@ -135,19 +135,21 @@ class Watchdog:
         self._ended.set()
         self._thread.join()
 
-    def _limit_s(self) -> float:
+    def _limit_s(self, loading: bool) -> float:
         """How long the loop may stand still: loading a model takes its time."""
-        if any(getattr(each, "in_transition", False) for each in self._nodes):
+        if loading:
             return self._config.configure_timeout_s
         return HANG_LEASES * self._config.heartbeat_lease_s
 
     def _watch(self) -> None:
         period_s = self._config.heartbeat_lease_s / 3
-        last, still_s = -1, 0.0
+        last, still_s = (-1, False), 0.0
         while not self._ended.wait(period_s):
-            still_s = still_s + period_s if self.turns == last else 0.0
-            last = self.turns
-            if still_s >= self._limit_s():
+            loading = any(getattr(each, "in_transition", False) for each in self._nodes)
+            # A load's own time must not count against what comes after it.
+            still_s = still_s + period_s if (self.turns, loading) == last else 0.0
+            last = (self.turns, loading)
+            if still_s >= self._limit_s(loading):
                 print(f"hangs for {still_s:.0f} s, and ends itself; here:", file=sys.stderr)
                 faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
                 sys.stderr.flush()
