@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from mtor_swarm.events import MissionDone, TargetSeen, UnitChanged
+from mtor_swarm.events import MissionDone, TargetSeen, UnitChanged, WorkerChanged
 from tests import need
 from tests.system.gateway_scene import PATIENCE_S, Scene, Served
 
@@ -248,15 +248,19 @@ def test_it_can_be_used_from_the_keyboard(scene: Scene, viewer: Viewer) -> None:
     viewer.until("and back", lambda: abs(viewer.value("mtor.drawn.r1.px") - before) < 1)
 
 
-def test_a_units_picture_is_shown_while_it_is_wanted(scene: Scene, viewer: Viewer) -> None:
+def test_a_units_picture_is_shown_or_why_there_is_none(scene: Scene, viewer: Viewer) -> None:
     unit = scene.units["r1"]
     unit.picture = cv2.imencode(".jpg", np.full((48, 64, 3), 120, np.uint8))[1].tobytes()
     unit.beacon(*PLACES["r1"], doing="searching", workers={"perception": "active"})
     picture = viewer.page.locator('[data-unit="r1"] img')
     picture.wait_for()
     viewer.until("it is loaded", lambda: picture.evaluate("image => image.naturalWidth") == 64)
-    scene.units["r2"].beacon(*PLACES["r2"], workers={"perception": "failed: camera lost"})
+    other = scene.units["r2"]
+    other.beacon(*PLACES["r2"], workers={"perception": "failed"})
     viewer.shows('[data-unit="r2"]', "r2 has no camera")
+    other.say(
+        WorkerChanged(worker="perception", state="failed", was="active", reason="camera lost")
+    )
     viewer.shows('[data-unit="r2"] .ill', "perception failed: camera lost")
 
 

@@ -39,7 +39,7 @@ def gateway(*words: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]
 
 def refusal(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*GATEWAY, *words], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        [*GATEWAY, *words], capture_output=True, text=True, timeout=4 * PATIENCE_S, check=False
     )
 
 

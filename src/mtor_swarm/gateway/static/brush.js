@@ -61,9 +61,16 @@ export class Brush {
       pen.roundRect(-w / 2, -h / 2, w, h, wall ? 1 : 3);
       pen.fillStyle = wall ? this.#ink.wall : this.#ink.box;
       pen.fill();
-      pen.strokeStyle = this.#ink.edge;
-      pen.lineWidth = 1;
-      if (!wall) pen.stroke();
+      if (!wall) {
+        // A hint of its own colour, to know it again in the units' pictures.
+        pen.globalAlpha = 0.3;
+        pen.fillStyle = box.color;
+        pen.fill();
+        pen.globalAlpha = 1;
+        pen.strokeStyle = this.#ink.edge;
+        pen.lineWidth = 1;
+        pen.stroke();
+      }
       pen.restore();
     }
   }

@@ -2,7 +2,6 @@
 import { ago, clock, colourOf, el, fixed, isLost, onTheme, place } from "./format.js";
 import { Thumbnail } from "./thumbnail.js";
 
-const WELL = ["active"];
 const LIFE = { alive: "", suspect: "suspect", dead: "lost", left: "left" };
 
 export class Cards {
@@ -49,7 +48,8 @@ export class Cards {
         this.#list.querySelector(".none")?.remove();
         this.#list.insertBefore(card.element, this.#list.children[index] ?? null);
       }
-      card.show(this.#store.units.get(name), colourOf(index), this.#map.chosen === name);
+      card.show(this.#store.units.get(name), colourOf(index), this.#map.chosen === name, (worker, state) =>
+        this.#store.reason(name, worker, state));
     });
     const lost = names.filter((name) => isLost(this.#store.units.get(name))).length;
     text(this.#count, `${names.length - lost} here${lost ? `, ${lost} lost` : ""}`);
@@ -83,7 +83,8 @@ class Card {
     this.element.remove();
   }
 
-  show(unit, colour, chosen) {
+  // `reason(worker, state)` is why a worker is as it is.
+  show(unit, colour, chosen, reason) {
     const state = unit.state ?? {};
     const lost = isLost(unit);
     this.element.classList.toggle("lost", lost);
@@ -96,20 +97,21 @@ class Card {
     text(this.heard, ago(unit.heard_s));
     this.heard.title = `last heard ${clock((unit.heard_s ?? 0) * 1000)}`;
     text(this.facts, lost ? lostFacts(unit) : liveFacts(state));
-    this.#showWorkers(lost ? {} : state.workers ?? {});
+    this.#showWorkers(lost ? {} : state.workers ?? {}, reason);
     this.picture.wanted = !lost && "perception" in (state.workers ?? {});
   }
 
-  #showWorkers(workers) {
-    const told = JSON.stringify(workers);
+  #showWorkers(workers, reason) {
+    const rows = Object.entries(workers)
+      .sort(([a], [b]) => a.localeCompare(b))
+      .map(([name, state]) => [name, state, state === "active" ? "" : reason(name, state)]);
+    const told = JSON.stringify(rows);
     if (this.told === told) return;
     this.told = told;
-    const entries = Object.entries(workers).sort(([a], [b]) => a.localeCompare(b));
-    this.workers.replaceChildren(...entries.map(([name, health]) => {
-      const [first, ...reason] = health.split(":");
-      const well = WELL.includes(first.trim());
-      const label = well ? name : `${name} ${health}`;
-      const title = reason.length ? `${name}: ${reason.join(":").trim()}` : `${name}: ${health}`;
+    this.workers.replaceChildren(...rows.map(([name, state, why]) => {
+      const well = state === "active";
+      const label = well ? name : `${name} ${state}${why ? `: ${why}` : ""}`;
+      const title = `${name}: ${state}`;
       return el("span", { className: `worker ${well ? "well" : "ill"}`, title }, label);
     }));
   }

@@ -16,7 +16,7 @@ export class Mission {
   }
 
   #show() {
-    const [state, text] = this.#verdict() ?? this.#progress();
+    const [state, text] = this.#held() ?? this.#verdict() ?? this.#progress();
     if (this.#place.dataset.state !== state) this.#place.dataset.state = state;
     const shown = this.#place.querySelector(".text");
     if (shown.textContent !== text) shown.textContent = text;
@@ -31,12 +31,20 @@ export class Mission {
     return ["failed", `Mission not reached, ${name}${reason || verdict}`];
   }
 
+  #here() {
+    return [...this.#store.units.values()].filter((unit) => unit.state && !isLost(unit));
+  }
+
+  #held() {
+    const here = this.#here();
+    const all = here.length > 0 && here.every((unit) => unit.state.latched);
+    return all ? ["held", `All ${here.length} units hold`] : null;
+  }
+
   #progress() {
-    const here = [...this.#store.units.values()].filter((unit) => unit.state && !isLost(unit));
+    const here = this.#here();
     if (!here.length) return ["none", "Waiting for the swarm"];
     const count = (test) => here.filter(test).length;
-    const held = count((unit) => unit.state.latched);
-    if (held === here.length) return ["held", `All ${held} units hold`];
     const closing = count((unit) => CLOSING.includes(unit.state.doing));
     const seen = count((unit) => unit.state.target);
     if (closing) return ["found", `Target found, ${closing} of ${here.length} closing in`];

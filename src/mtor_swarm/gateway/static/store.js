@@ -1,6 +1,7 @@
 // What is known of the swarm, kept as the gateway tells it. Bounded. Parts listen for what changed.
 const MAX_EVENTS = 500;
 const MAX_COMMANDS = 16;
+const MAX_REASONS = 4096;
 const TRAIL_POINTS = 240;
 const TRAIL_STEP_M = 0.05;
 
@@ -13,6 +14,7 @@ export class Store extends EventTarget {
   plan = { bounds: null, boxes: [] };
   dropped = 0;
   #seen = new Set();
+  #reasons = new Map(); // why a worker is as it is, by "unit worker"
 
   // A message of the gateway: {kind: KIND, KIND: value}.
   take(message) {
@@ -24,6 +26,12 @@ export class Store extends EventTarget {
     else if (message.kind === "command") this.#command(value);
     else return; // a newer gateway may tell more
     this.dispatchEvent(new Event(message.kind));
+  }
+
+  // Why a worker is in this state, if its unit has said so.
+  reason(unit, worker, state) {
+    const told = this.#reasons.get(`${unit} ${worker}`);
+    return told?.state === state ? told.reason : "";
   }
 
   names() {
@@ -72,6 +80,10 @@ export class Store extends EventTarget {
       if (this.#seen.has(event.id)) continue; // in the snapshot and told again
       this.#seen.add(event.id);
       this.events.push(event);
+      if (event.type === "mtor.worker.changed") {
+        this.#reasons.set(`${event.unit} ${event.data.worker}`, event.data);
+        if (this.#reasons.size > MAX_REASONS) this.#reasons.delete(this.#reasons.keys().next().value);
+      }
     }
     for (const old of this.events.splice(0, Math.max(0, this.events.length - MAX_EVENTS))) {
       this.#seen.delete(old.id);
