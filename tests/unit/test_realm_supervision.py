@@ -16,6 +16,7 @@ from mtor_swarm.realm.supervision import (
     Ask,
     Configure,
     LivelinessLost,
+    PerhapsUnheard,
     Report,
     SetTimer,
     StateKnown,
@@ -303,6 +304,41 @@ def test_a_question_without_an_answer_is_asked_again_but_not_for_ever():
     assert "unanswered" in play.reason()
 
 
+@pytest.mark.parametrize("label", ["unconfigured", "inactive"])
+def test_a_request_that_perhaps_nobody_heard_is_soon_looked_after(label):
+    play = Play("a")
+    play.seen()
+    wants = play.is_(label)
+    assert play._handle(PerhapsUnheard("a", play.turns["a"])) == []
+    before = play.now
+    assert play.wait() == ["ask a"]
+    assert play.now - before == ASK_S
+    assert play.is_(label) == wants
+    assert play._handle(PerhapsUnheard("a", play.turns["a"] - 1)) == []
+
+
+def test_a_doubted_request_that_was_heard_after_all_is_not_made_twice():
+    play = Play("a")
+    play.seen()
+    assert play._handle(PerhapsUnheard("a", play.turns["a"])) == [], "a question needs no doubt"
+    play.is_("unconfigured")
+    play._handle(PerhapsUnheard("a", play.turns["a"]))
+    assert play.done() == []
+    assert play.wait() == ["ask a"]
+    assert play.is_("inactive") == ["activate a"]
+
+
+def test_requests_that_nobody_ever_hears_are_a_failure_in_the_end():
+    play = Play("a")
+    play.seen()
+    for _ in range(ASKS):
+        assert play.state() == "starting"
+        play.is_("unconfigured")
+        play._handle(PerhapsUnheard("a", play.turns["a"]))
+        play.wait()
+    assert play.state() == "failed"
+
+
 def test_a_worker_lost_while_it_is_asked_is_silent():
     play = Play("a")
     play.seen()
@@ -387,6 +423,7 @@ def test_chance_events_in_any_order_leave_no_worker_without_a_way_on():
                     StateKnown(name, turn, label),
                     TransitionDone(name, turn),
                     TransitionFailed(name, turn, "x"),
+                    PerhapsUnheard(name, turn),
                     WorkerFailed(name, "y"),
                     Tick(),
                 )

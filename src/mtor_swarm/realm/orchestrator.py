@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -65,6 +66,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         self._steady = clock
         self._source = f"/{config.unit}/orchestrator"
         self._timer: Any = None
+        self._inputs: deque[sv.Input] = deque()
         self._pending: dict[str, list[tuple[int, Any, Any]]] = {each: [] for each in workers}
         self._supervisor = sv.Supervisor(
             workers, config.supervision, rng=rng or random.Random(), now=clock()
@@ -110,15 +112,19 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             self._feed(sv.WorkerFailed(change.worker, change.reason))
 
     def _feed(self, event: sv.Input) -> None:
-        for action in self._supervisor.handle(event, self._steady()):
-            self._do(action)
+        """Hand it to supervision and do what follows, to the end, before the next is looked at."""
+        self._inputs.append(event)
+        if len(self._inputs) > 1:  # it came of an action that is being done just now
+            return
+        while self._inputs:
+            for action in self._supervisor.handle(self._inputs[0], self._steady()):
+                self._do(action)
+            self._inputs.popleft()
 
     # What goes out.
 
     def _do(self, action: sv.Action) -> None:
         if isinstance(action, sv.Ask):
-            if not self._change[action.worker].service_is_ready():
-                return  # an answer would lead to a request that nobody hears; it is asked again
             self._call(self._get[action.worker], GetState.Request(), action, self._on_state)
         elif isinstance(action, sv.Configure):
             self._transition(action, Transition.TRANSITION_CONFIGURE)
@@ -145,8 +151,8 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         for old in [each for each in self._pending[worker] if each[0] < turn]:
             self._pending[worker].remove(old)
             old[1].remove_pending_request(old[2])
-        if not client.service_is_ready():  # supervision asks again
-            return
+        if not client.service_is_ready():
+            self._feed(sv.PerhapsUnheard(worker, turn))
         future = client.call_async(request)
         self._pending[worker].append((turn, client, future))
 

@@ -65,6 +65,16 @@ class TransitionFailed(msgspec.Struct, frozen=True):
     reason: str
 
 
+class PerhapsUnheard(msgspec.Struct, frozen=True):
+    """What was asked for in this turn was sent, but ROS sees nobody who would hear it.
+
+    ROS may be wrong: while its graph forgets a dead process, it misses services that are there.
+    """
+
+    worker: str
+    turn: int
+
+
 class WorkerFailed(msgspec.Struct, frozen=True):
     """The worker's own word that it failed, and why; comes before or after TransitionFailed."""
 
@@ -82,6 +92,7 @@ Input = (
     | StateKnown
     | TransitionDone
     | TransitionFailed
+    | PerhapsUnheard
     | WorkerFailed
     | Tick
 )
@@ -183,6 +194,7 @@ class Supervisor:
             StateKnown: self._known,
             TransitionDone: self._done,
             TransitionFailed: self._refused,
+            PerhapsUnheard: self._doubted,
             WorkerFailed: self._said,
         }
 
@@ -236,16 +248,19 @@ class Supervisor:
         self._advance(record, state, step, now)
 
     def _done(self, record: _Record, event: TransitionDone, now: float) -> None:
-        if event.turn != record.turn:
-            return
-        if record.step == "configure":
+        if event.turn == record.turn and record.step == "configure":
             self._advance(record, "inactive", "activate", now)
-        else:
+        elif event.turn == record.turn and record.step == "activate":
             self._advance(record, "active", "", now)
 
     def _refused(self, record: _Record, event: TransitionFailed, now: float) -> None:
         if event.turn == record.turn:
             self._fail(record, event.reason, now)
+
+    def _doubted(self, record: _Record, event: PerhapsUnheard, now: float) -> None:
+        if event.turn == record.turn and record.step in _REQUESTS:
+            record.step = "ask"  # soon, whether it was heard
+            record.due_s = now + ASK_S
 
     def _said(self, record: _Record, event: WorkerFailed, now: float) -> None:
         if record.step in _REQUESTS or record.step == "ask":

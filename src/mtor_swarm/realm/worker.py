@@ -214,10 +214,8 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _failed(self, step: str, state: LifecycleState, error: Exception) -> None:
         self.counts["faults"] += 1
         reason = f"{step}: {explain(error)}"
-        told = (
-            reason if isinstance(error, SwarmError) else "".join(traceback.format_exception(error))
-        )
-        self.get_logger().error(f"cannot {told}")
+        trace = "" if isinstance(error, SwarmError) else "".join(traceback.format_exception(error))
+        self.get_logger().error(f"cannot {reason}\n{trace}".rstrip())
         self._tell("failed", state.label, reason)
 
     def _tell(self, state: str, was: str, reason: str) -> None:
