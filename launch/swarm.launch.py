@@ -10,6 +10,7 @@ from pathlib import Path
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
+    ExecuteProcess,
     IncludeLaunchDescription,
     OpaqueFunction,
     RegisterEventHandler,
@@ -18,7 +19,7 @@ from launch.actions import (
 from launch.event_handlers import OnShutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch_ros.substitutions import ExecutableInPackage
 
 from mtor_swarm.cli import fleet
 from mtor_swarm.sim.compose import compose, unit_names
@@ -78,10 +79,10 @@ def _swarm(context):
 
 
 def _process(executable, arguments, **more):
-    return Node(
-        package="mtor_swarm",
-        executable=executable,
-        arguments=arguments,
+    """A process of ours that is no ROS node by its command line, so that `Node` will not do."""
+    return ExecuteProcess(
+        cmd=[ExecutableInPackage(executable, "mtor_swarm"), *arguments],
+        name=executable.removeprefix("mtor_"),
         output="both",
         **more,
     )
