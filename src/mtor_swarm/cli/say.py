@@ -112,17 +112,18 @@ class _Conversation:
     def follow(self) -> list[Row]:
         """Issue the command and show the rows until all is said or the time is up."""
         end = self._observer.listen(self._hear)
+        screen = console()
         try:
-            with Live(console=console(), auto_refresh=False) as live:
+            with Live(console=screen, auto_refresh=False, transient=True) as live:
                 self._publish()
-                live.update(table(self._rows()), refresh=True)
                 with self._changed:
                     while not self._acks.finished and time.monotonic() < self._until:
+                        if screen.is_terminal:
+                            live.update(table(self._rows()), refresh=True)
                         self._changed.wait(max(self._until - time.monotonic(), 0.0))
-                        live.update(table(self._rows()), refresh=True)
-                live.update(table(self._rows()), refresh=True)
         finally:
             end()
+        screen.print(table(self._rows()))
         return self._rows()
 
     def _publish(self) -> None:
