@@ -256,12 +256,15 @@ def test_a_units_picture_is_shown_or_why_there_is_none(scene: Scene, viewer: Vie
     picture.wait_for()
     viewer.until("it is loaded", lambda: picture.evaluate("image => image.naturalWidth") == 64)
     other = scene.units["r2"]
-    other.beacon(*PLACES["r2"], workers={"perception": "failed"})
+    other.beacon(*PLACES["r2"], workers={"perception": "active"})
     viewer.shows('[data-unit="r2"]', "r2 has no camera")
+    other.beacon(*PLACES["r2"], workers={"perception": "failed"})
     other.say(
         WorkerChanged(worker="perception", state="failed", was="active", reason="camera lost")
     )
     viewer.shows('[data-unit="r2"] .ill', "perception failed: camera lost")
+    viewer.shows('[data-unit="r2"] figure', "perception failed")
+    assert viewer.complaints == []
 
 
 def test_it_fits_a_phone(browser: Browser, scene: Scene) -> None:

@@ -118,11 +118,15 @@ class _Gateway:
             }
         )
 
-    async def thumbnail(self, unit: str) -> Response:
+    async def thumbnail(self, unit: str, quiet: bool = False) -> Response:
+        """The picture, or why there is none: 404, but 200 where `quiet`.
+
+        Browsers report every 404 as an error, and a camera that starts late is none.
+        """
         try:
             picture = await self._thumbnails.get(unit)
         except SwarmError as error:
-            return _json({"error": str(error)}, 404)
+            return _json({"error": str(error)}, 200 if quiet else 404)
         return Response(picture, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     async def commands(self) -> Response:

@@ -2,6 +2,7 @@
 import { ago, clock, colourOf, el, fixed, isLost, onTheme, place } from "./format.js";
 import { Thumbnail } from "./thumbnail.js";
 
+const COMING = ["absent", "starting", "inactive"];
 const LIFE = { alive: "", suspect: "suspect", dead: "lost", left: "left" };
 
 export class Cards {
@@ -98,7 +99,10 @@ class Card {
     this.heard.title = `last heard ${clock((unit.heard_s ?? 0) * 1000)}`;
     text(this.facts, lost ? lostFacts(unit) : liveFacts(state));
     this.#showWorkers(lost ? {} : state.workers ?? {}, reason);
-    this.picture.wanted = !lost && "perception" in (state.workers ?? {});
+    const perception = state.workers?.perception;
+    // What an ill perception has sent last is no longer what the unit sees.
+    this.picture.missing = lost || !perception ? "no picture"
+      : perception === "active" ? "" : `perception ${perception}`;
   }
 
   #showWorkers(workers, reason) {
@@ -112,7 +116,8 @@ class Card {
       const well = state === "active";
       const label = well ? name : `${name} ${state}${why ? `: ${why}` : ""}`;
       const title = `${name}: ${state}`;
-      return el("span", { className: `worker ${well ? "well" : "ill"}`, title }, label);
+      const health = well ? "well" : COMING.includes(state) ? "coming" : "ill";
+      return el("span", { className: `worker ${health}`, title }, label);
     }));
   }
 }

@@ -2,7 +2,7 @@
 const MAX_EVENTS = 500;
 const MAX_COMMANDS = 16;
 const MAX_REASONS = 4096;
-const TRAIL_POINTS = 240;
+const TRAIL_POINTS = 140;
 const TRAIL_STEP_M = 0.05;
 
 export class Store extends EventTarget {

@@ -5,7 +5,7 @@ const PERIOD_MS = 1000;
 const LONGEST_MS = 30_000;
 
 export class Thumbnail {
-  wanted = false;
+  missing = "no picture"; // why there can be none, or nothing
   #unit;
   #image = el("img", { alt: "", hidden: true });
   #why = el("span", { className: "why" }, "no picture");
@@ -36,15 +36,17 @@ export class Thumbnail {
   }
 
   async #turn() {
-    if (this.wanted && this.#visible && !document.hidden) await this.#ask();
-    else if (!this.wanted) this.#none("no picture");
+    if (this.missing) this.#none(this.missing);
+    else if (this.#visible && !document.hidden) await this.#ask();
     this.#next(Math.min(LONGEST_MS, PERIOD_MS * 2 ** this.#failures));
   }
 
   async #ask() {
     try {
-      const answer = await fetch(`/api/units/${encodeURIComponent(this.#unit)}/thumbnail.jpg`);
-      if (!answer.ok) throw new Error((await answer.json()).error);
+      const name = encodeURIComponent(this.#unit);
+      const answer = await fetch(`/api/units/${name}/thumbnail.jpg?quiet=true`);
+      const picture = answer.headers.get("content-type") === "image/jpeg";
+      if (!picture) throw new Error((await answer.json()).error);
       const old = this.#image.src;
       this.#image.src = URL.createObjectURL(await answer.blob());
       URL.revokeObjectURL(old);
