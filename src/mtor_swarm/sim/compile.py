@@ -85,6 +85,9 @@ class Compiled:
         spec.visual.global_.offwidth, spec.visual.global_.offheight = width, height
         spec.stat.extent, spec.stat.center = 10.0, (0.0, 0.0, 0.0)
         spec.visual.map.znear, spec.visual.map.zfar = 0.002, 10.0
+        sky = spec.add_texture(name="sky", width=8, height=48, rgb1=world.background[:3])
+        sky.type = mujoco.mjtTexture.mjTEXTURE_SKYBOX
+        sky.builtin, sky.rgb2 = mujoco.mjtBuiltin.mjBUILTIN_FLAT, world.background[:3]
         for each in world.lights:
             light = spec.worldbody.add_light(name=each.name, dir=each.direction)
             light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL

@@ -80,36 +80,44 @@ def unit_names(count: int) -> list[str]:
 
 
 def _places(world: World, count: int, dice: random.Random) -> tuple[list[Place], Place | None]:
-    """Where the units start, side by side in one corner, and where the target stands."""
+    """Where the units start, together in one corner, and where the target stands."""
     solids = plan.footprints(world)
     corners = [(sx, sy) for sx in (-1, 1) for sy in (-1, 1)]
     dice.shuffle(corners)
     for corner in corners:
-        starts = _corner(world, count, corner, dice)
-        if any(each.distance(x, y) < START_CLEAR_M for each in solids for x, y, _ in starts):
+        starts = _corner(world, solids, count, corner, dice)
+        if len(starts) < count:
             continue
         if world.model(plan.TARGET) is None:
             return starts, None
         goal = _goal(world, solids, starts, dice)
         if goal:
             return starts, goal
-    raise WorldError(f"{world.file}: no free corner for {count} units and the target: clear one")
+    raise WorldError(f"{world.file}: no room for {count} units and the target: place fewer")
 
 
-def _corner(world: World, count: int, corner: tuple[int, int], dice: random.Random) -> list[Place]:
+def _corner(
+    world: World,
+    solids: list[plan.Footprint],
+    count: int,
+    corner: tuple[int, int],
+    dice: random.Random,
+) -> list[Place]:
+    """The free places of a grid that are nearest to a corner; each looks about inwards."""
     x_min, y_min, x_max, y_max = plan.bounds(world)
-    x = x_min + SPACING_M if corner[0] < 0 else x_max - SPACING_M
-    y = y_min + SPACING_M if corner[1] < 0 else y_max - SPACING_M
-    rows = max(1, min(math.ceil(math.sqrt(count)), int((y_max - y_min) / SPACING_M) - 1))
-    inwards = math.atan2(-corner[1], -corner[0])
-    return [
-        (
-            x - corner[0] * SPACING_M * (i // rows),
-            y - corner[1] * SPACING_M * (i % rows),
-            round(inwards + dice.uniform(-0.5, 0.5), 3),
-        )
-        for i in range(count)
+    x0 = x_min if corner[0] < 0 else x_max
+    y0 = y_min if corner[1] < 0 else y_max
+    spots = [
+        (x0 - corner[0] * SPACING_M * i, y0 - corner[1] * SPACING_M * j)
+        for i in range(1, int((x_max - x_min) / SPACING_M))
+        for j in range(1, int((y_max - y_min) / SPACING_M))
     ]
+    spots.sort(key=lambda spot: (round(math.dist(spot, (x0, y0)), 6), spot))
+    free = [
+        spot for spot in spots if all(each.distance(*spot) >= START_CLEAR_M for each in solids)
+    ]
+    inwards = math.atan2(-corner[1], -corner[0])
+    return [(x, y, round(inwards + dice.uniform(-0.5, 0.5), 3)) for x, y in free[:count]]
 
 
 def _goal(

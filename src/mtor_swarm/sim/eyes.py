@@ -145,8 +145,10 @@ class RayEye:
         colours[geom >= 0] *= self._light(normals[geom >= 0])
         coarse = (np.clip(colours, 0, 1)[:, ::-1] * 255).astype(np.uint8)
         rows, columns = camera.height // RAY_SCALE, camera.width // RAY_SCALE
-        picture = cv2.resize(coarse.reshape(rows, columns, 3), (camera.width, camera.height))
-        return picture.astype(np.uint8, copy=False)
+        whole: Picture = cv2.resize(
+            coarse.reshape(rows, columns, 3), (camera.width, camera.height)
+        )
+        return whole
 
     def close(self) -> None:
         self._directions.clear()

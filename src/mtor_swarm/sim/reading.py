@@ -121,11 +121,8 @@ def _link(link: Element, frames: dict[str, Transform]) -> Link:
         link.number(f"inertial/inertia/{axis}", 1.0 if axis in ("ixx", "iyy", "izz") else 0.0)
         for axis in ("ixx", "iyy", "izz", "ixy", "ixz", "iyz")
     ]
-    shapes = [
-        _shape(each, cast(Literal["visual", "collision"], kind))
-        for kind in ("collision", "visual")
-        for each in link.all(kind)
-    ]
+    shapes = [_shape(each, "collision") for each in link.all("collision")]
+    shapes += [_shape(each, "visual") for each in link.all("visual")]
     sensors = [_sensor(each) for each in link.all("sensor")]
     return Link(
         name=link.attribute("name"),
@@ -181,8 +178,8 @@ def _geometry(geometry: Element) -> Geometry:
         radius, length = (_positive(shape.need(each), 1)[0] for each in ("radius", "length"))
         return Cylinder(radius, length)
     if shape.tag == "plane":
-        size, normal = shape.child("size"), shape.child("normal")
-        sides = cast(tuple[float, float], _positive(size, 2)) if size else (100.0, 100.0)
+        extent, normal = shape.child("size"), shape.child("normal")
+        sides = cast(tuple[float, float], _positive(extent, 2)) if extent else (100.0, 100.0)
         direction = _vector(normal) if normal else (0.0, 0.0, 1.0)
         if not any(direction) and normal:
             raise normal.error("is no direction")

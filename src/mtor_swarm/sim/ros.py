@@ -6,6 +6,7 @@ What nobody listens to is neither measured nor sent. Nothing of the ground truth
 from __future__ import annotations
 
 import array
+import functools
 import math
 import threading
 from collections import Counter
@@ -137,7 +138,7 @@ class RosSide:
                 OdometryMessage,
                 model.odometry.topic,
                 model.odometry.rate_hz,
-                lambda: self._odometry(unit, frame, child),
+                functools.partial(self._odometry, unit, frame, child),
             )
         for link, sensor in model.sensors():
             frame_id = f"{unit}/{link.name}/{sensor.name}"
@@ -147,14 +148,14 @@ class RosSide:
                     LaserScan,
                     sensor.topic,
                     sensor.rate_hz,
-                    lambda scan=scan: self._scan(unit, scan),
+                    functools.partial(self._scan, unit, scan),
                 )
             elif isinstance(sensor, Imu):
                 stream(
                     ImuMessage,
                     sensor.topic,
                     sensor.rate_hz,
-                    lambda frame_id=frame_id: self._imu(unit, frame_id),
+                    functools.partial(self._imu, unit, frame_id),
                 )
             elif self.cameras.units.get(unit) == sensor:
                 publisher = self._node.create_publisher(

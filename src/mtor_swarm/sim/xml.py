@@ -47,11 +47,12 @@ class Element:
 
     def child(self, path: str) -> Element | None:
         """The first element at a path of tags (`a/b`), or None."""
-        found: Element | None = self
+        found = self
         for tag in path.split("/"):
-            found = next((each for each in found.children if each.tag == tag), None)
-            if found is None:
+            inner = next((each for each in found.children if each.tag == tag), None)
+            if inner is None:
                 return None
+            found = inner
         return found
 
     def need(self, path: str) -> Element:
