@@ -123,7 +123,7 @@ def test_six_units_find_and_surround_the_cat_though_one_is_killed(launch: Any) -
 @pytest.mark.timeout(BOUND_S + 60)
 def test_units_stop_on_a_word_and_stay_stopped_though_a_core_is_killed(launch: Any) -> None:
     run = launch("--no-target", "--units", "2")
-    run.until(lambda: "searching" in run.text())
+    run.until(lambda: run.text().count("perception: active") == 2)
     said = run.mtor("say", "all units hold", "--timeout", "120")
     assert said.returncode == 0, said.stdout + said.stderr
     assert said.stdout.count("confirmed") >= 2
