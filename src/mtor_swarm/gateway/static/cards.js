@@ -2,7 +2,7 @@
 import { ago, clock, colourOf, el, fixed, isLost, onTheme, place } from "./format.js";
 import { Thumbnail } from "./thumbnail.js";
 
-const COMING = ["absent", "starting", "inactive"];
+const COMING = ["starting", "inactive"];
 const LIFE = { alive: "", suspect: "suspect", dead: "lost", left: "left" };
 
 export class Cards {
