@@ -2,99 +2,18 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
-from mtor_swarm.config import SupervisionConfig
-from mtor_swarm.events import WorkerChanged
 from mtor_swarm.realm.supervision import (
     ASK_S,
     ASKS,
-    PATIENCE_S,
-    Activate,
-    Ask,
-    Configure,
-    LivelinessLost,
     PerhapsUnheard,
-    Report,
-    SetTimer,
     StateKnown,
-    Supervisor,
     Tick,
     TransitionDone,
     TransitionFailed,
-    WorkerFailed,
-    WorkerSeen,
-    delay_s,
 )
-
-CONFIG = SupervisionConfig(failures_in_window=3)
-
-
-class Play:
-    """A supervisor and the time, with what it wants in short words."""
-
-    def __init__(self, *workers: str, config: SupervisionConfig = CONFIG) -> None:
-        self.now = 100.0
-        self.name = workers[0]
-        self.supervisor = Supervisor(workers, config, rng=random.Random(1), now=self.now)
-        self.turns: dict[str, int] = {}
-        self.timer: float | None = None
-        self.reports: list[WorkerChanged] = []
-
-    def _handle(self, event) -> list[str]:
-        wants = []
-        for action in self.supervisor.handle(event, self.now):
-            if isinstance(action, SetTimer):
-                self.timer = action.at_s
-            elif isinstance(action, Report):
-                self.reports.append(action.change)
-            else:
-                assert isinstance(action, Ask | Configure | Activate)
-                self.turns[action.worker] = action.turn
-                wants.append(f"{action.__class__.__name__.lower()} {action.worker}")
-        return wants
-
-    def seen(self, name="") -> list[str]:
-        return self._handle(WorkerSeen(name or self.name))
-
-    def lost(self, name="") -> list[str]:
-        return self._handle(LivelinessLost(name or self.name))
-
-    def is_(self, label: str, name="") -> list[str]:
-        name = name or self.name
-        return self._handle(StateKnown(name, self.turns[name], label))
-
-    def done(self, name="") -> list[str]:
-        name = name or self.name
-        return self._handle(TransitionDone(name, self.turns[name]))
-
-    def refused(self, reason="no", name="") -> list[str]:
-        name = name or self.name
-        return self._handle(TransitionFailed(name, self.turns[name], reason))
-
-    def said(self, reason: str, name="") -> list[str]:
-        return self._handle(WorkerFailed(name or self.name, reason))
-
-    def wait(self) -> list[str]:
-        """Until the timer that was set."""
-        assert self.timer is not None
-        self.now = self.timer
-        return self._handle(Tick())
-
-    def state(self, name="") -> str:
-        return self.supervisor.states()[name or self.name][0]
-
-    def reason(self, name="") -> str:
-        return self.supervisor.states()[name or self.name][1]
-
-    def up(self, name="") -> None:
-        assert self.seen(name) == [f"ask {name or self.name}"]
-        self.is_("unconfigured", name)
-        self.done(name)
-        self.done(name)
-        assert self.state(name) == "active"
+from tests.unit.supervision_play import CONFIG, Play
 
 
 def test_a_worker_is_asked_configured_and_activated_and_each_change_is_told():
@@ -345,90 +264,3 @@ def test_a_worker_lost_while_it_is_asked_is_silent():
     play.lost()
     assert play.state() == "silent"
     assert play.timer is None
-
-
-def test_workers_come_up_in_order_however_they_appear():
-    play = Play("a", "b")
-    assert play.seen("b") == []
-    assert play.seen("b") == [], "seen again while it waits for its turn"
-    assert play.seen("a") == ["ask a"]
-    assert play.is_("unconfigured") == ["configure a"]
-    assert play.done() == ["activate a"]
-    assert play.done() == ["ask b"]
-
-
-def test_one_that_fails_lets_the_next_go_on():
-    play = Play("a", "b")
-    play.seen("a")
-    play.seen("b")
-    play.is_("unconfigured")
-    assert play.refused() == ["ask b"]
-
-
-def test_one_that_does_not_appear_holds_up_the_others_only_for_a_while():
-    play = Play("a", "b")
-    assert play.seen("b") == []
-    assert play.timer == 100.0 + PATIENCE_S
-    assert play.wait() == ["ask b"]
-    play.is_("unconfigured", "b")
-    assert play.seen("a") == ["ask a"], "and may come late"
-
-
-def test_one_lost_before_its_turn_is_silent():
-    play = Play("a", "b")
-    play.seen("b")
-    play.lost("b")
-    assert play.state("b") == "silent"
-
-
-def test_what_a_worker_does_that_nobody_wants_is_no_concern():
-    play = Play("a")
-    assert play.seen("stranger") == []
-    play.lost()
-    assert play.state() == "absent"
-    assert list(play.supervisor.states()) == ["a"]
-
-
-def test_a_timer_that_came_a_hair_too_early_is_set_again():
-    play = Play("a")
-    play.seen()
-    due, play.timer = play.timer, None
-    play.now = due - 1e-6
-    play._handle(Tick())
-    assert play.timer == due
-
-
-@pytest.mark.parametrize(
-    ("failures", "most"), [(0, 0.5), (1, 0.5), (2, 1.0), (3, 2.0), (6, 15.0), (10_000, 15.0)]
-)
-def test_delays_double_up_to_the_most_with_a_little_chance(failures, most):
-    rng = random.Random(7)
-    for _ in range(50):
-        assert 0.8 * most <= delay_s(failures, CONFIG, rng) <= most
-
-
-def test_chance_events_in_any_order_leave_no_worker_without_a_way_on():
-    """Whatever comes: a worker rests only where it may rest, or something is waited for."""
-    rng = random.Random(11)
-    for _ in range(200):
-        play = Play("a", "b")
-        for _ in range(60):
-            name = rng.choice("ab")
-            turn = play.turns.get(name, 0) - rng.choice((0, 0, 0, 1))
-            label = rng.choice(("unconfigured", "inactive", "active", "finalized"))
-            event = rng.choice(
-                (
-                    WorkerSeen(name),
-                    LivelinessLost(name),
-                    StateKnown(name, turn, label),
-                    TransitionDone(name, turn),
-                    TransitionFailed(name, turn, "x"),
-                    PerhapsUnheard(name, turn),
-                    WorkerFailed(name, "y"),
-                    Tick(),
-                )
-            )
-            play.now += rng.random()
-            play._handle(event)
-            states = {play.state("a"), play.state("b")}
-            assert play.timer is not None or states <= {"absent", "silent", "active"}
