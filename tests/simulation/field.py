@@ -36,6 +36,7 @@ class Body:
     mission: Mission
     gate: Gate
     rng: random.Random
+    noise: np.random.Generator
     v: float = 0.0
     w: float = 0.0
     alive: bool = True
@@ -115,8 +116,9 @@ class Field:
         y = self.start[1] * (self.config.area[3] - 0.8 - 0.8 * (index // 3))
         yaw = math.atan2(-y, -x)
         rng = random.Random(f"{seed} {name}")
+        noise = np.random.default_rng([seed, index])
         mission = Mission(self.config, name, random.Random(f"{seed} {name} mission"))
-        return Body(name, Pose(x, y, yaw), mission, Gate(ReflexConfig()), rng)
+        return Body(name, Pose(x, y, yaw), mission, Gate(ReflexConfig()), rng, noise)
 
     # Senses
 
@@ -143,8 +145,7 @@ class Field:
     def _scan(self, body: Body) -> None:
         angles = np.linspace(-math.pi, math.pi, RAYS, endpoint=False)
         ranges = self.cast(body.xy, angles + body.pose.yaw_rad, body.name)
-        noise = np.array([body.rng.gauss(0.0, 0.01) for _ in range(RAYS)])
-        ranges = np.maximum(ranges + noise, 0.05)
+        ranges = np.maximum(ranges + body.noise.normal(0.0, 0.01, RAYS), 0.05)
         step = 2 * math.pi / RAYS
         body.gate.scan(GateScan(ranges, -math.pi, step, 0.05, 8.0), self.now)
         body.mission.handle(m.Scan(ranges, -math.pi, step), self.now)

@@ -44,7 +44,7 @@ from mtor_swarm.workers.mission_io import (
     Show,
     Sightings,
 )
-from mtor_swarm.workers.pilot import STILL, Pilot, Turn
+from mtor_swarm.workers.pilot import NOTHING, STILL, Pilot, Turn
 
 PLAN_S = 0.2
 """Goals are thought over this often; the wheels follow every pose."""
@@ -68,7 +68,7 @@ class Mission:
         self._pilot = Pilot(speed_mps=config.speed_mps, clearance_m=config.clearance_m, rng=rng)
         self._ring = Ring(config)
         self._slot = Post(arrive_m=0.08, release_m=0.25, near_m=0.2)
-        self._guard = Post(arrive_m=0.3, release_m=0.9, near_m=1.2)
+        self._guard = Post(arrive_m=0.3, release_m=0.9, near_m=2.5)
         self._odom: Odom | None = None
         self._home: Pose | None = None
         self._order = "search"
@@ -299,7 +299,8 @@ class Mission:
             self._go = self._turn_or_stay(self._guard, outward)
             self._aim(post)
         else:
-            self._head_for(self._ring.way(here, target, post))
+            goal, shunned = self._ring.guard_way(here, target, post)
+            self._head_for(goal, shown=post, shunned=shunned)
         return "guarding"
 
     def _surround(self, pose: Pose, target: Array, fellows: list[UnitState], now: float) -> str:
@@ -328,10 +329,17 @@ class Mission:
             return lambda _pose, _now: self._pilot.stay()
         return lambda at, _now: self._pilot.turn_to(at, facing)
 
-    def _head_for(self, goal: Array, *, slow_m: float = 0.0, shown: Array | None = None) -> None:
+    def _head_for(
+        self,
+        goal: Array,
+        *,
+        slow_m: float = 0.0,
+        shown: Array | None = None,
+        shunned: Array = NOTHING,
+    ) -> None:
         def drive(pose: Pose, now: float) -> Turn:
             others = self._company.motions(now)
-            return self._pilot.drive(pose, goal, others, now, slow_m=slow_m)
+            return self._pilot.drive(pose, goal, others, now, slow_m=slow_m, shunned=shunned)
 
         self._go = drive
         self._aim(goal if shown is None else shown)

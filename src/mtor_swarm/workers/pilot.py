@@ -23,6 +23,7 @@ SECTORS = 120
 """The scan is thinned to the nearest echo of each sector of 3°."""
 STUCK_S, STUCK_M = 5.0, 0.25
 """A unit that wants to drive and stays this near for this long tries something else..."""
+TRAIL_S = 0.25
 ESCAPE_S = 2.5
 """...for this long."""
 GHOST_M, GHOST_REACH_M = 0.35, 1.8
@@ -32,6 +33,7 @@ CROWD_M = 0.9
 Turn = tuple[float, float]
 """Forward speed in m/s and turn rate in rad/s."""
 STILL: Turn = (0.0, 0.0)
+NOTHING: Array = np.zeros((0, 2))
 
 
 class Pilot:
@@ -47,7 +49,7 @@ class Pilot:
         self._first_rad = 0.0
         self._step_rad = 1.0
         self._last = math.nan
-        self._trail: deque[tuple[float, Array]] = deque(maxlen=256)
+        self._trail: deque[tuple[float, Array]] = deque(maxlen=64)
         self._escape: tuple[float, Array] | None = None
 
     def scan(self, pose: Pose, ranges: Array, first_rad: float, step_rad: float) -> None:
@@ -89,14 +91,16 @@ class Pilot:
         now: float,
         *,
         slow_m: float = 0.0,
+        shunned: Array = NOTHING,
     ) -> Turn:
         """Drive to `goal` (2,), frame `map`; others are (position, velocity).
 
-        `slow_m` is what remains of the way after the goal, for which there is no need to slow.
+        `slow_m` is what remains of the way after the goal, for which there is no need to slow;
+        `shunned` (N, 2) are points to keep clear of as if something stood there.
         """
         here = np.array([pose.x_m, pose.y_m])
         way = self._detour(here, goal, now) - here
-        points = np.concatenate([self.points - here, self._ghosts(here, others)])
+        points = np.concatenate([self.points - here, shunned - here, self._ghosts(here, others)])
         near = np.array([p for p, _ in others]).reshape(-1, 2)
         push = disperse(here, near, np.ones(len(near), dtype=bool), reach_m=CROWD_M)
         remains = float(length(way)) + slow_m
@@ -124,7 +128,8 @@ class Pilot:
             if now < until and float(length(place - here)) > 0.15:
                 return place
             self._rest()
-        self._trail.append((now, here))
+        if not self._trail or now - self._trail[-1][0] >= TRAIL_S:
+            self._trail.append((now, here))
         while now - self._trail[0][0] > STUCK_S:
             old = self._trail.popleft()[1]
             if max(float(length(old - each)) for _, each in self._trail) < STUCK_M:

@@ -26,7 +26,7 @@ def free_way(points: ArrayLike, directions: ArrayLike, clearance_m: ArrayLike) -
     or less where the disc already touches something on that side.
     """
     p = np.asarray(points, dtype=np.float64)
-    p = np.where(np.isfinite(p), p, 1e6)
+    p = np.where(np.isfinite(p).all(axis=-1, keepdims=True), p, 0.0)  # nothing lies along 0
     d = unit(directions)  # (..., D, 2)
     x, y = p[..., None, :, 0], p[..., None, :, 1]
     along = d[..., 0, None] * x + d[..., 1, None] * y
@@ -34,7 +34,7 @@ def free_way(points: ArrayLike, directions: ArrayLike, clearance_m: ArrayLike) -
     slack = np.asarray(clearance_m, dtype=np.float64)[..., None, None] ** 2 - across**2
     hit = (slack > 0) & (along > 0)
     reach = np.where(hit, along - np.sqrt(np.maximum(slack, 0.0)), np.inf)
-    return np.asarray(reach.min(axis=-1))
+    return np.asarray(reach.min(axis=-1, initial=np.inf))
 
 
 def avoid(

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from mtor_swarm.swarm.behaviours.geometry import Array, heading, length, unit
 
-TIGHT = 40.0
-"""A slot in something's way costs as much as a turn of the ring by 6 radians: avoid it."""
+TIGHT = 200.0
+"""What lacks of a slot's room costs this, squared: one bad slot is worse than two that are tight.
+A body in its very middle outweighs any turn of the ring."""
 PHASES = 49
 """Turns of the whole ring that are tried, when something stands in the way of a slot."""
 
@@ -58,6 +59,6 @@ def ring_slots(
     if area is not None:
         inside = np.minimum(spots - np.asarray(area[:2]), np.asarray(area[2:]) - spots)
         tight = tight + np.maximum(wall_m - inside.min(axis=-1), 0.0)
-    cost = turns**2 + TIGHT * np.where(here[..., None, :], tight, 0.0).sum(axis=-1)
+    cost = turns**2 + TIGHT * np.where(here[..., None, :], tight**2, 0.0).sum(axis=-1)
     best = cost.argmin(axis=-1)[..., None]
     return np.where(here, slots + np.take_along_axis(turns, best, axis=-1), np.nan)

@@ -22,6 +22,9 @@ NEARER_M = (0.0, -0.15, 0.15, -0.25)
 ROOM_M = 0.34
 WALL_M = 0.5
 SETTLED_WEIGHT = 10.0
+KEEP_OUT_M = 0.15
+"""Guards stay outside the ring by this and the room that driving keeps."""
+CIRCLE = np.linspace(-np.pi, np.pi, 48, endpoint=False)
 
 
 class Ring:
@@ -73,6 +76,18 @@ class Ring:
         point = approach(here, target, bearing, radius)
         reached = abs(float(wrap(heading(point - target) - bearing))) < 1e-6
         return place if reached else point
+
+    def guard_way(self, here: Array, target: Array, post: Array) -> tuple[Array, Array]:
+        """The next point (2,) for a guard, and what it shall keep clear of, (N, 2).
+
+        Those who surround are not disturbed: a guard drives around them all, and straight out if
+        it finds itself among them.
+        """
+        offset = here - target
+        out = self._config.ring_m + KEEP_OUT_M
+        if float(length(offset)) < out + self._config.clearance_m:
+            return target + (out + 1.0) * unit(heading(offset)), np.zeros((0, 2))
+        return post, target + out * unit(CIRCLE)
 
     def _bearing(
         self,
