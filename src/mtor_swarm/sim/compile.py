@@ -195,7 +195,7 @@ def fov_y_rad(camera: Camera) -> float:
 
 def _mobility(model: Model, joint: Joint | None, body: mujoco.MjsBody) -> None:
     if joint is None:
-        body.add_freejoint(name=f"{model.name}/{body.name}")
+        body.add_freejoint(name=body.name)
     elif joint.kind != "fixed":
         hinge = body.add_joint(name=f"{model.name}/{joint.name}", axis=joint.axis)
         slides = joint.kind == "slide"

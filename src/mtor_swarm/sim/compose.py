@@ -24,8 +24,8 @@ SPACING_M = 0.8
 """Between the centres of units at the start, and from the walls."""
 START_CLEAR_M = 0.45
 """From a unit's centre to the nearest box at the start."""
-TARGET_FROM_WALLS_M = 2.0
-TARGET_FROM_BOXES_M = 1.8
+TARGET_CLEAR_M = 2.0
+"""From the target's centre to the nearest wall or box: room to stand around it."""
 TARGET_FROM_STARTS_M = 4.0
 UNIT_HEIGHT_M = 0.07
 """A unit's base link above the ground."""
@@ -124,12 +124,11 @@ def _goal(
     world: World, solids: list[plan.Footprint], starts: list[Place], dice: random.Random
 ) -> Place | None:
     x_min, y_min, x_max, y_max = plan.bounds(world)
-    margin = TARGET_FROM_WALLS_M
     for _ in range(TRIES):
-        x = round(dice.uniform(x_min + margin, x_max - margin), 3)
-        y = round(dice.uniform(y_min + margin, y_max - margin), 3)
+        x = round(dice.uniform(x_min, x_max), 3)
+        y = round(dice.uniform(y_min, y_max), 3)
         yaw = round(dice.uniform(-math.pi, math.pi), 3)
-        free = all(each.distance(x, y) >= TARGET_FROM_BOXES_M for each in solids)
+        free = all(each.distance(x, y) >= TARGET_CLEAR_M for each in solids)
         if free and all(
             math.hypot(x - sx, y - sy) >= TARGET_FROM_STARTS_M for sx, sy, _ in starts
         ):

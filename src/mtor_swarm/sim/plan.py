@@ -80,12 +80,12 @@ def load(path: str | Path) -> dict[str, Any]:
 def _of(model: Model) -> list[Footprint]:
     found = []
     for link in model.links:
-        colours = {each.name: each.colour for each in link.shapes if each.kind == "visual"}
+        drawn = [each for each in link.shapes if each.kind == "visual"]
         for shape in link.shapes:
             size = _size(shape)
             if shape.kind == "collision" and size:
                 at: Transform = model.pose @ link.pose @ shape.pose
-                colour = colours.get(shape.name, shape.colour)
+                colour = (drawn or link.shapes)[0].colour
                 x, y, _ = at.position
                 found.append(Footprint(model.name, x, y, at.yaw_rad, *size, colour))
     return found

@@ -77,8 +77,9 @@ def _model(model: Element) -> Model:
     links, joints = model.all("link"), model.all("joint")
     if not links:
         raise model.error("has no <link>")
-    for group in (links, joints):
-        _unique(group)
+    _unique(links + joints)
+    for each in links:
+        _unique(each.all("collision") + each.all("visual") + each.all("sensor"))
     frames = _frames(model, links)
     plugins = {each.attributes.get("name", ""): each for each in model.all("plugin")}
     drive = plugins.get("gz::sim::systems::DiffDrive")

@@ -156,7 +156,9 @@ class _Builder:
         self._open.append(element)
 
     def _end(self, _: str) -> None:
-        self._open.pop().end = self._raw.index(b">", self.parser.CurrentByteIndex) + 1
+        element, at = self._open.pop(), self.parser.CurrentByteIndex
+        bare = not element.children and not element.text and self._raw[at - 2 : at] == b"/>"
+        element.end = at if bare else self._raw.index(b">", at) + 1
 
     def _text(self, text: str) -> None:
         self._open[-1].text += text
