@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from mtor_swarm.cli.stage import BASE_PORT, Stage
+from mtor_swarm.cli.fleet import BASE_PORT
+from mtor_swarm.cli.stage import Stage
 from mtor_swarm.errors import SwarmError
 from mtor_swarm.events import MissionDone
 

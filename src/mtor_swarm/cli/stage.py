@@ -17,19 +17,17 @@ from typing import Any
 
 import msgspec
 
-from mtor_swarm import config, paths
+from mtor_swarm import paths
 from mtor_swarm.cli.children import Child, end
-from mtor_swarm.config import RealmConfig, SwarmConfig
+from mtor_swarm.cli.fleet import seeds as seeds_of
+from mtor_swarm.cli.fleet import write_realms
+from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import SwarmError
-from mtor_swarm.events import MissionDone, fingerprint, make
+from mtor_swarm.events import MissionDone, make
 from mtor_swarm.realm import domain
-from mtor_swarm.swarm.identity import operator_signer
 from mtor_swarm.swarm.observer import Observer
 
-BASE_PORT = 7401
 MAX_EVENTS = 20_000
-SEEDS = 3
-"""Each unit is told of so many addresses; any one of them that is alive will do."""
 _TOLD = {"mtor.unit.changed", "mtor.target.seen", "mtor.worker.changed", "mtor.mission.done"}
 
 
@@ -78,20 +76,19 @@ class Stage:
         environment["ROS_LOG_DIR"] = str(self._folder / "ros-log")
         _fetch_weights(tell)
         world = self._compose()
+        meet_at = seeds_of(self.units, self._base_port)
         self._spawn(
             "engine", "mtor_swarm.cli.engine", ["--world", str(world)], environment, self._hear
         )
-        operator = fingerprint(operator_signer().public_key)
-        for number, unit in enumerate(self.units):
-            file = self._realm(unit, number, operator)
+        for unit, file in write_realms(self._folder, self.units, self._base_port).items():
             self._spawn(unit, "mtor_swarm.cli.main", ["up", str(file)], environment)
         if self._viewer_port is not None:
-            seeds = [word for seed in self._seeds() for word in ("--seed", seed)]
+            seeds = [word for seed in meet_at for word in ("--seed", seed)]
             port = ["--port", str(self._viewer_port), "--world", str(world)]
             self._spawn(
                 "viewer", "mtor_swarm.cli.gateway", [*seeds, *port], environment, self._hear
             )
-        self._observer = Observer(SwarmConfig(seeds=self._seeds()), name="sim")
+        self._observer = Observer(SwarmConfig(seeds=meet_at), name="sim")
         self._observer.start()
         self._observer.listen(self._see)
         where = environment["ROS_DOMAIN_ID"]
@@ -205,25 +202,6 @@ class Stage:
         world = self._folder / "world.sdf"
         world.write_text(compose(base, self.units, self._seed, target=self._target))
         return world
-
-    def _seeds(self) -> list[str]:
-        ports = range(self._base_port, self._base_port + min(SEEDS, len(self.units)))
-        return [f"tcp://127.0.0.1:{port}" for port in ports]
-
-    def _realm(self, unit: str, number: int, operator: str) -> Path:
-        """Write the unit's config; it knows nothing of the others but the seeds' addresses."""
-        realm = RealmConfig(
-            unit=unit,
-            state_dir=str(self._folder / "state" / unit),
-            operators=[operator],
-            use_sim_time=True,
-            swarm=SwarmConfig(
-                bind=f"tcp://127.0.0.1:{self._base_port + number}", seeds=self._seeds()
-            ),
-        )
-        file = self._folder / f"{unit}.yaml"
-        file.write_text(config.dump(realm))
-        return file
 
     def _spawn(
         self,
