@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtor_swarm.swarm.behaviours.avoid import SHORT_M, avoid, free_way
@@ -13,11 +13,16 @@ from mtor_swarm.swarm.behaviours.steer import steer
 from mtor_swarm.swarm.behaviours.surround import ring_slots
 from mtor_swarm.swarm.tasks.roles import Claim, chosen
 
+unhurried = settings(
+    deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+"""The same examples each time, and no clock: a busy machine is no failure."""
 metres = st.floats(-20, 20, allow_nan=False)
 point = st.tuples(metres, metres)
 angle = st.floats(-10, 10, allow_nan=False)
 
 
+@unhurried
 @given(point, angle)
 def test_a_unit_never_drives_backwards_nor_faster_than_it_may(v: tuple[float, float], yaw: float):
     speed, turn = steer(v, yaw)
@@ -25,6 +30,7 @@ def test_a_unit_never_drives_backwards_nor_faster_than_it_may(v: tuple[float, fl
     assert abs(turn) <= 1.5
 
 
+@unhurried
 @given(point, st.lists(point, max_size=8))
 def test_dispersing_is_bounded_and_finite(position, neighbours) -> None:
     others = np.array(neighbours).reshape(-1, 2)
@@ -33,6 +39,7 @@ def test_dispersing_is_bounded_and_finite(position, neighbours) -> None:
     assert length(push) <= 0.5 + 1e-9
 
 
+@unhurried
 @given(st.lists(point, min_size=1, max_size=7, unique=True), st.randoms(use_true_random=False))
 def test_all_units_work_out_the_same_ring_whatever_order_they_list_each_other_in(units, rng):
     order = list(range(len(units)))
@@ -45,7 +52,7 @@ def test_all_units_work_out_the_same_ring_whatever_order_they_list_each_other_in
     assert np.allclose(steps, 2 * math.pi / len(units))
 
 
-@settings(max_examples=60)
+@unhurried
 @given(st.lists(point, max_size=40), point)
 def test_the_chosen_way_is_free_or_there_is_none(echoes, goal) -> None:
     points = np.array(echoes).reshape(-1, 2)
@@ -69,6 +76,7 @@ claims = st.lists(
 )
 
 
+@unhurried
 @given(claims, st.integers(0, 5), st.randoms(use_true_random=False))
 def test_roles_do_not_hang_on_the_order_of_the_claims(offers, count, rng) -> None:
     first = chosen(offers, count)
@@ -79,6 +87,7 @@ def test_roles_do_not_hang_on_the_order_of_the_claims(offers, count, rng) -> Non
     assert len(first) == min(count, len(able))
 
 
+@unhurried
 @given(claims, st.integers(1, 5))
 def test_when_one_drops_out_the_others_keep_their_roles(offers, count) -> None:
     first = chosen(offers, count)

@@ -52,13 +52,13 @@ MAX_RAYS = 4096
 def mission_path(name: str) -> Path:
     """The file of a mission: one of those shipped by its name, or a path to one of your own."""
     own = Path(name).expanduser()
-    if own.suffix in {".yaml", ".yml"} or own.is_file():
+    if own.suffix in {".yaml", ".yml"} or own.name != name:
         return own
     folder = paths.share() / "config" / "missions"
     shipped = folder / f"{name}.yaml"
-    if own.name != name or not shipped.is_file():
+    if not shipped.is_file():
         known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml"))) or "none"
-        raise ConfigError(f"mission `{name}` is neither a file nor one shipped here ({known})")
+        raise ConfigError(f"mission `{name}` is not one shipped here ({known}), nor a path to one")
     return shipped
 
 
