@@ -78,7 +78,11 @@ class Stage:
         world = self._compose()
         meet_at = seeds_of(self.units, self._base_port)
         self._spawn(
-            "engine", "mtor_swarm.cli.engine", ["--world", str(world)], environment, self._hear
+            "engine",
+            "mtor_swarm.cli.engine",
+            ["--world", str(world), "--truth"],
+            environment,
+            self._hear,
         )
         for unit, file in write_realms(self._folder, self.units, self._base_port).items():
             self._spawn(unit, "mtor_swarm.cli.main", ["up", str(file)], environment)
@@ -146,6 +150,11 @@ class Stage:
     def mission_s(self) -> float:
         """Simulated seconds since the simulator began."""
         return float(self._engine.get("sim_s", 0.0))
+
+    def truth(self) -> dict[str, list[float]]:
+        """Where each unit truly is: x and y (m), yaw (rad), speed (m/s), turn rate (rad/s)."""
+        found: dict[str, list[float]] = self._engine.get("truth", {})
+        return found
 
     def tell(self, done: MissionDone) -> None:
         """Tell the swarm the verdict, now that it is final."""
