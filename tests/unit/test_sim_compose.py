@@ -72,7 +72,13 @@ def test_a_world_may_be_composed_without_the_target() -> None:
 
 @pytest.mark.parametrize(
     ("units", "words"),
-    [([], "not 0"), (["a", "a"], "different names"), (["cat"], "`cat`"), (SIX * 99, "not 594")],
+    [
+        ([], "not 0"),
+        (["a", "a"], "different names"),
+        (["cat"], "`cat`"),
+        (SIX * 99, "not 594"),
+        (["A B"], "`A B`"),
+    ],
 )
 def test_units_that_cannot_be_placed_are_refused(units: list[str], words: str) -> None:
     with pytest.raises(WorldError, match=words):

@@ -108,6 +108,12 @@ def test_sensors_that_only_gazebo_has_are_left_to_it() -> None:
          "<child>l</child></joint></model>", 3, "joint", "loop"),
         ('<model name="m"><link name="l"/><plugin name="gz::sim::systems::DiffDrive"/></model>',
          3, "plugin", "<left_joint>"),
+        (
+            '<model name="m"><link name="l"/><link name="k"/><joint name="j" type="revolute">'
+            "<parent>l</parent><child>k</child><axis><xyz>0 0 1</xyz></axis></joint>"
+            '<plugin name="gz::sim::systems::DiffDrive"><left_joint>j</left_joint>'
+            "<right_joint>j</right_joint></plugin></model>", 3, "plugin", "twice",
+        ),
         ("<physics><max_step_size>0</max_step_size></physics>", 3, "max_step_size", "greater"),
         ("<gravity>down</gravity>", 3, "gravity", "`down`"),
     ],

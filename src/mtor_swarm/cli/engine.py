@@ -74,13 +74,11 @@ def _run(args: argparse.Namespace) -> int:
     from mtor_swarm.sim.engine import Engine
 
     path = resources.world_path(args.world)
+    text = resources.text_of(path)
     if args.units or args.no_target:
-        units = _units(args.units) or [
-            each.name for each in reading.read_text(resources.text_of(path), str(path)).units
-        ]
+        there = [each.name for each in reading.read_text(text, str(path)).units]
+        units = _units(args.units) if args.units else there
         text = compose.compose(path, units, args.seed, target=not args.no_target).encode()
-    else:
-        text = resources.text_of(path)
     engine = Engine(reading.read_text(text, str(path)), seed=args.seed)
     from mtor_swarm.sim.ros import RosSide  # only now: a bad world is told at once
 
@@ -98,8 +96,8 @@ def _units(text: str) -> list[str]:
     from mtor_swarm.sim.compose import unit_names
 
     if text.isdecimal():
-        return unit_names(int(text)) or [""]
-    return [each.strip() for each in text.split(",") if each.strip()]
+        return unit_names(int(text))
+    return [each.strip() for each in text.split(",")]
 
 
 class _Run:

@@ -91,8 +91,12 @@ class Cameras:
         with self._wake:
             self._ending = True
             self._wake.notify()
+        self.join(5.0)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the thread's end, if it was started."""
         if self._thread.is_alive():
-            self._thread.join(5.0)
+            self._thread.join(timeout_s)
 
     def want(self, units: Collection[str]) -> None:
         """Whose pictures somebody looks at from now on."""

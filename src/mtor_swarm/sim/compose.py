@@ -9,10 +9,12 @@ from __future__ import annotations
 import colorsys
 import math
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
+from mtor_swarm.config import UNIT_NAME
 from mtor_swarm.errors import WorldError
 from mtor_swarm.sim import plan, resources, xml
 from mtor_swarm.sim.reading import read_text
@@ -47,6 +49,9 @@ def compose(
     world = read_text(raw, str(path))
     if not 0 < len(units) <= MAX_UNITS or len(set(units)) != len(units):
         raise WorldError(f"{path}: 1 to {MAX_UNITS} units of different names, not {len(units)}")
+    for unit in units:
+        if not re.match(UNIT_NAME, unit):
+            raise WorldError(f"`{unit}` cannot name a unit: small letters, digits and _ can")
     kept = {each.name for each in world.models} - {each.name for each in world.units}
     for taken in sorted(kept & set(units)):
         raise WorldError(f"{path}: `{taken}` is already the name of a model; rename the unit")

@@ -183,13 +183,13 @@ def make_eye(compiled: Compiled, *, ray_cast: bool = False) -> tuple[Eye, str]:
     """
     if ray_cast:
         return RayEye(compiled), "ray-cast camera, as asked"
-    why = _why_not_egl()
+    why = why_not_egl()
     if why:
         return RayEye(compiled), NO_EGL.format(why=why)
     return EglEye(compiled), "camera by EGL"
 
 
-def _why_not_egl() -> str:
+def why_not_egl() -> str:
     """Empty where a small picture can be made through EGL, else the reason."""
     program = "from mtor_swarm.sim.eyes import probe; probe()"
     try:

@@ -49,6 +49,7 @@ def read_text(raw: bytes, file: str) -> World:
     if len(models) > MAX_MODELS:
         raise world.error(f"{len(models)} models; {MAX_MODELS} at most")
     _unique(world.all("model"))
+    _unique(world.all("light"))
     gravity = world.child("gravity")
     return World(
         name=world.attribute("name"),
@@ -306,6 +307,8 @@ def _drive(plugin: Element, model: str, joints: list[Element]) -> Drive:
             if each.text.strip() not in names:
                 raise each.error(f"`{each.text.strip()}` is no joint of this model")
         sides.append(tuple(each.text.strip() for each in found))
+    if len({*sides[0], *sides[1]}) != len(sides[0]) + len(sides[1]):
+        raise plugin.error("has one joint twice")
     return Drive(
         left=sides[0],
         right=sides[1],

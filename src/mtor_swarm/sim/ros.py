@@ -130,7 +130,7 @@ class RosSide:
 
         def stream(kind: Any, topic: str, hz: float, make: Callable[[], Any]) -> None:
             publisher = self._node.create_publisher(kind, f"/{topic}", SENSOR_QOS)
-            self._streams.append(_Stream(publisher, 1 / hz, phase / hz, make))
+            self._streams.append(_Stream(publisher, 1 / hz, (1 + phase) / hz, make))
 
         if model.odometry:
             child, frame = model.odometry.child_frame, model.odometry.frame
