@@ -105,7 +105,7 @@ class PerceptionConfig(_Section, frozen=True, kw_only=True):
 class SupervisionConfig(_Section, frozen=True, kw_only=True):
     """How the orchestrator and the runner bring back what died."""
 
-    configure_timeout_s: Positive = 60.0
+    configure_timeout_s: Positive = 120.0
     heartbeat_lease_s: Annotated[float, Meta(gt=0, description="DDS liveliness lease")] = 3.0
     restart_first_s: Annotated[float, Meta(gt=0, description="delay of the first restart")] = 0.5
     restart_most_s: Annotated[float, Meta(gt=0, description="delays double up to this")] = 15.0
