@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtor_swarm.swarm.behaviours.geometry import Array, length, wrap
+from mtor_swarm.swarm.behaviours.geometry import Array, wrap
+from mtor_swarm.swarm.behaviours.hold import hold
 
 PATIENCE_S = 20.0
 """After this long a unit that came near enough stays where it is."""
@@ -36,13 +37,17 @@ class Post:
         """Note where the unit is, beside `place` (2,), where it shall look to `facing`."""
         if self._since_s is None:
             self._since_s = now
-        far = float(length(place - position))
         tired = now - self._since_s > PATIENCE_S
-        near_m = self._near_m if tired else self._arrive_m
+        arrive_m = self._near_m if tired else self._arrive_m
         was = self.arrived
-        self.arrived = (
-            far <= max(self._release_m, near_m if tired else 0.0) if was else far <= near_m
+        _, there = hold(
+            position,
+            place,
+            arrived=was,
+            arrive_m=arrive_m,
+            release_m=max(self._release_m, arrive_m),
         )
+        self.arrived = bool(there)
         if was and not self.arrived:
             self._since_s = now
         off = abs(float(wrap(np.array(facing - yaw_rad))))
