@@ -10,8 +10,8 @@ import pytest
 from mtor_swarm.errors import WorldError
 from mtor_swarm.sim import compose, resources
 from mtor_swarm.sim.engine import Engine
-from mtor_swarm.sim.reading import read_text
-from mtor_swarm.sim.world import World, read
+from mtor_swarm.sim.reading import read, read_text
+from mtor_swarm.sim.world import World
 
 FIELD = resources.world_path("field")
 

@@ -8,6 +8,7 @@ import pytest
 
 from mtor_swarm.errors import WorldError
 from mtor_swarm.sim import resources, world
+from mtor_swarm.sim.reading import read as read_file
 from mtor_swarm.sim.reading import read_text
 from mtor_swarm.sim.xml import MAX_BYTES, MAX_DEPTH
 
@@ -30,7 +31,7 @@ def visual(inside: str) -> str:
 
 
 def test_the_shipped_field_has_six_units_and_a_cat_with_a_picture() -> None:
-    field = world.read(resources.world_path("field"))
+    field = read_file(resources.world_path("field"))
     assert [each.name for each in field.units] == [f"r{n}" for n in range(1, 7)]
     cat = field.model("cat")
     assert cat is not None

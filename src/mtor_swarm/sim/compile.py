@@ -26,7 +26,6 @@ from mtor_swarm.sim.world import (
     Drive,
     Imu,
     Joint,
-    Lidar,
     Link,
     Model,
     Plane,
@@ -246,9 +245,3 @@ def _largest_picture(world: World) -> tuple[int, int]:
         max((each.width for each in cameras), default=64),
         max((each.height for each in cameras), default=64),
     )
-
-
-def lidar_directions(lidar: Lidar) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Unit vectors of a scan's rays in the sensor's frame, shape (samples, 3)."""
-    angles = np.linspace(lidar.first_rad, lidar.last_rad, lidar.samples)
-    return np.column_stack((np.cos(angles), np.sin(angles), np.zeros_like(angles)))

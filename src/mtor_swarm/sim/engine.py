@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mtor_swarm.errors import WorldError
 from mtor_swarm.events import Pose
-from mtor_swarm.sim.compile import TOUCHED, Compiled, lidar_directions
+from mtor_swarm.sim.compile import TOUCHED, Compiled
 from mtor_swarm.sim.judge import Truth
 from mtor_swarm.sim.world import Drive, Imu, Lidar, Model, World
 
@@ -97,7 +97,7 @@ class Engine:
             if model.drive
         }
         self._rays = {
-            unit.lidar: lidar_directions(unit.lidar) for unit in self._units.values() if unit.lidar
+            unit.lidar: _directions(unit.lidar) for unit in self._units.values() if unit.lidar
         }
         self._groups = np.zeros(6, np.uint8)
         self._groups[TOUCHED] = 1
@@ -233,3 +233,9 @@ def _limited(value: float, most: float) -> float:
 def _towards(value: float, goal: float, most: float) -> float:
     """The goal, or as far towards it as one step may change; a `most` of 0 is no limit."""
     return goal if most <= 0 else value + max(-most, min(most, goal - value))
+
+
+def _directions(lidar: Lidar) -> Array:
+    """Unit vectors of a scan's rays in the sensor's frame, shape (samples, 3)."""
+    angles = np.linspace(lidar.first_rad, lidar.last_rad, lidar.samples)
+    return np.column_stack((np.cos(angles), np.sin(angles), np.zeros_like(angles)))

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from mtor_swarm.sim.reading import read
 from mtor_swarm.sim.spatial import Transform
-from mtor_swarm.sim.world import Box, Colour, Cylinder, Model, Shape, Sphere, World, read
+from mtor_swarm.sim.world import Box, Colour, Cylinder, Model, Shape, Sphere, World
 
 TARGET = "cat"
 """The model that a mission looks for bears this name."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Literal, cast
 
 from mtor_swarm.sim import xml
-from mtor_swarm.sim.resources import texture_path
+from mtor_swarm.sim.resources import text_of, texture_path
 from mtor_swarm.sim.spatial import Transform, Vector, conjugate, from_euler, turned
 from mtor_swarm.sim.world import (
     Box,
@@ -34,6 +35,11 @@ MAX_MODELS = 2000
 MAX_PIXELS = 1920 * 1080
 MAX_SAMPLES = 4096
 JOINTS = {"fixed": "fixed", "revolute": "hinge", "continuous": "hinge", "prismatic": "slide"}
+
+
+def read(path: str | Path) -> World:
+    """The world in a file; WorldError names file, line and element of the first mistake."""
+    return read_text(text_of(path), str(path))
 
 
 def read_text(raw: bytes, file: str) -> World:

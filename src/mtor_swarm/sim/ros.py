@@ -36,6 +36,8 @@ from mtor_swarm.sim.world import Imu, Lidar, Model
 CLOCK_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """As rclpy's own time source listens to `/clock`."""
 CLOCK_PERIOD_S = 0.02
+DRIVE_TIMEOUT_S = 0.5
+"""As a real base, a unit stands still when nobody has driven it for so long."""
 LOOK_EVERY_S = 0.5
 """How often it is looked who listens."""
 SPIN_S = 0.2
@@ -75,6 +77,7 @@ class RosSide:
         self.counts: Counter[str] = Counter()
         self._engine = engine
         self._commands: dict[str, tuple[float, float]] = {}
+        self._driven_s: dict[str, float] = {}
         self._node = Node(
             "simulator",
             enable_rosout=False,
@@ -103,6 +106,11 @@ class RosSide:
         engine = self._engine
         for unit in tuple(self._commands):
             engine.command(unit, *self._commands.pop(unit))
+            self._driven_s[unit] = engine.time_s
+        for unit, at in tuple(self._driven_s.items()):
+            if engine.time_s - at > DRIVE_TIMEOUT_S:
+                engine.command(unit, 0.0, 0.0)
+                del self._driven_s[unit]
         engine.step(count)
         now = engine.time_s
         if now - self._looked_s >= LOOK_EVERY_S:

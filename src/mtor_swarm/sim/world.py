@@ -10,7 +10,6 @@ model, the rest in their link.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -193,11 +192,3 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     def model(self, name: str) -> Model | None:
         """The model of that name."""
         return next((each for each in self.models if each.name == name), None)
-
-
-def read(path: str | Path) -> World:
-    """The world in a file; WorldError names file, line and element of the first mistake."""
-    from mtor_swarm.sim.reading import read_text
-    from mtor_swarm.sim.resources import text_of
-
-    return read_text(text_of(path), str(path))
