@@ -95,8 +95,8 @@ class Robot:
         odom.twist.twist.linear.x, odom.twist.twist.angular.z = speed, turn
         self.odom.publish(odom)
 
-    def order(self, verb: str, id: str, unit: str = "r1") -> None:
-        command = Command(id=id, verb=verb, units=[unit], issuer="", issued_s=0.0)  # type: ignore[arg-type]
+    def order(self, verb: str, id: str, unit: str = "r1", issued_s: float = 0.0) -> None:
+        command = Command(id=id, verb=verb, units=[unit], issuer="", issued_s=issued_s)  # type: ignore[arg-type]
         event = make(command, source="test", wall_s=0.0, type=command_type(verb))
         topic = self.stop if verb == "hold" else self.command
         topic.publish(String(data=to_json(event)))
@@ -202,6 +202,15 @@ def test_a_held_unit_stays_held_through_a_restart_until_a_release(robot: Robot) 
     robot.end()
     robot.begin()
     robot.drive()
+
+
+def test_a_release_that_a_stop_has_overtaken_lets_nothing_go(robot: Robot) -> None:
+    robot.order("hold", "c2", issued_s=2.0)
+    robot.until(lambda: robot.said("c2") == ["accepted"])
+    robot.order("release", "c1", issued_s=1.0)
+    robot.until(lambda: robot.said("c1") == ["refused"])
+    robot.order("release", "c3", issued_s=3.0)
+    robot.until(lambda: robot.said("c3") == ["accepted", "done"])
 
 
 def test_a_latch_file_that_is_none_holds_the_unit_and_says_so(robot: Robot) -> None:

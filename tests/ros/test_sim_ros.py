@@ -118,6 +118,20 @@ def test_cmd_vel_drives_its_unit_and_no_other(scene: Scene) -> None:
     assert abs(scene.engine.velocity("r2")[1]) < 0.01
 
 
+def test_a_unit_whose_driver_died_stands_still(scene: Scene) -> None:
+    wheel = scene.node.create_publisher(Twist, "/r1/cmd_vel", CONTROL_QOS)
+
+    twist = Twist()
+    twist.angular.z = 1.0
+
+    def drives() -> bool:
+        wheel.publish(twist)
+        return scene.engine.velocity("r1")[1] > 0.9
+
+    scene.until(drives)
+    scene.until(lambda: abs(scene.engine.velocity("r1")[1]) < 0.01)
+
+
 def test_a_command_that_is_not_finite_is_counted_and_changes_nothing(scene: Scene) -> None:
     wheel = scene.node.create_publisher(Twist, "/r1/cmd_vel", CONTROL_QOS)
     twist = Twist()

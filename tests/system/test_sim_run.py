@@ -115,7 +115,7 @@ def test_six_units_find_and_surround_the_cat_though_one_is_killed(launch: Any) -
     assert report["verdict"] == "done"
     assert len(report["lost"]) == 1
     dead = {m["unit"] for m in report["members"].values() if m["state"] == "dead"}
-    assert dead == set(report["lost"])
+    assert set(report["lost"]) <= dead
     types = {event["type"] for event in report["events"]}
     assert {"mtor.target.seen", "mtor.unit.changed", "mtor.mission.done"} <= types
 
@@ -123,7 +123,7 @@ def test_six_units_find_and_surround_the_cat_though_one_is_killed(launch: Any) -
 @pytest.mark.timeout(BOUND_S + 60)
 def test_units_stop_on_a_word_and_stay_stopped_though_a_core_is_killed(launch: Any) -> None:
     run = launch("--no-target", "--units", "2")
-    run.until(lambda: run.text().count("perception: active") == 2)
+    run.until(lambda: all(f"{u} perception: active" in run.text() for u in ("r1", "r2")))
     said = run.mtor("say", "all units hold", "--timeout", "120")
     assert said.returncode == 0, said.stdout + said.stderr
     assert said.stdout.count("confirmed") >= 2
@@ -135,7 +135,7 @@ def test_units_stop_on_a_word_and_stay_stopped_though_a_core_is_killed(launch: A
     )
 
     def latched() -> bool:
-        units = json.loads(run.mtor("units", "--json").stdout or "{}").get("units", {})
+        units = json.loads(run.mtor("units", "--json").stdout or "{}")
         states = [view.get("state") or {} for view in units.values()]
         return len(states) == 2 and all(state.get("latched") for state in states)
 

@@ -134,14 +134,25 @@ def test_what_was_driven_since_the_scan_counts_as_driven() -> None:
 
 
 def test_no_return_is_no_obstacle() -> None:
-    ranges = [0.0, math.nan, math.inf, -math.inf, 0.01, 99.0]
+    ranges = [0.0, math.nan, math.inf, 0.01, 99.0]
     nothing = Scan(ranges, 0.0, 0.001, 0.05, 12.0)
     assert drive(Gate(CONFIG), Velocity(0.5, 0.0), nothing).velocity.v_mps == pytest.approx(0.5)
 
 
-def test_an_empty_scan_and_one_without_angles_are_no_obstacles() -> None:
-    for seen in (Scan([], 0.0, 0.1, 0.05, 12.0), Scan([0.2], math.nan, 0.1, 0.05, 12.0)):
-        assert drive(Gate(CONFIG), Velocity(0.5, 0.0), seen).velocity.v_mps > 0.0
+def test_an_object_too_close_to_measure_stops_the_way_towards_it() -> None:
+    seen = Scan([-math.inf, 9.0], 0.0, 0.1, 0.05, 12.0)
+    assert drive(Gate(CONFIG), Velocity(0.5, 0.0), seen).velocity.v_mps == 0.0
+
+
+def test_an_empty_scan_one_of_nothing_and_one_without_angles_measure_nothing() -> None:
+    for seen in (
+        Scan([], 0.0, 0.1, 0.05, 12.0),
+        Scan([math.nan, math.nan], 0.0, 0.1, 0.05, 12.0),
+        Scan([0.2], math.nan, 0.1, 0.05, 12.0),
+    ):
+        verdict = drive(Gate(CONFIG), Velocity(0.5, 0.0), seen)
+        assert verdict.velocity == STILL
+        assert "no scan" in verdict.reason
 
 
 def test_a_stale_wanted_velocity_brakes_to_a_stand() -> None:

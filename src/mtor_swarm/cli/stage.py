@@ -160,11 +160,14 @@ class Stage:
         """Tell the swarm the verdict, now that it is final."""
         assert self._observer is not None
         event = make(done, source="/judge", wall_s=time.time())
-        self._observer.publish(event)
         with self._lock:
             self._events.append(msgspec.to_builtins(event))
         if done.verdict == "done":
             self.verdict = msgspec.to_builtins(done)
+        try:
+            self._observer.publish(event)
+        except SwarmError as error:
+            self._news.put(f"the verdict could not be told: {error}")
 
     def report(self) -> dict[str, Any]:
         """What happened, JSON-ready: times, events, members, dropped counts."""

@@ -6,6 +6,7 @@ gives it back however the process ends.
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 
@@ -30,6 +31,7 @@ def claim(environ: dict[str, str] | os._Environ[str] = os.environ) -> int:
             held.close()
             continue
         _held.append(held)
+        atexit.register(held.close)
         environ["ROS_DOMAIN_ID"] = str(domain)
         quiet(environ)
         return domain

@@ -99,6 +99,10 @@ class Gate:
         """A scan that has just arrived."""
         ranges = np.asarray(scan.ranges, dtype=np.float64)
         angles = self._directions(ranges.size, scan.angle_min_rad, scan.increment_rad)
+        if not np.isfinite(angles).all() or np.isnan(ranges).all():
+            return  # no measurement: without one the gate closes by itself
+        # REP 117: minus infinity is an object too close to measure
+        ranges = np.where(np.isneginf(ranges), scan.range_min_m, ranges)
         returned = np.isfinite(ranges) & (ranges > 0.0) & np.isfinite(angles)
         returned &= (ranges >= scan.range_min_m) & (ranges <= scan.range_max_m)
         distance, angle = ranges[returned], angles[returned]

@@ -81,7 +81,7 @@ def _run(
             executor.add_node(each)
         spin(executor, nodes, config.supervision, stop)
     finally:
-        for each in reversed(nodes):
+        for each in nodes:  # reflex before the others: the wheels stop first
             if isinstance(each, Worker):
                 each.close()
         executor.shutdown()

@@ -159,7 +159,11 @@ class SwarmDriver:
         try:
             self._handle(fx.Started(self.address))
             while not self._stopping:
-                self._round(LONGEST_SLEEP_S)
+                try:
+                    self._round(LONGEST_SLEEP_S)
+                except Exception as error:  # a defect of ours: told, and the unit still hears
+                    self._log(f"swarm: {type(error).__name__}: {error}; carrying on")
+                    time.sleep(0.01)
             self._handle(fx.Leaving())
             until = time.monotonic() + GOODBYE_S
             while time.monotonic() < until:

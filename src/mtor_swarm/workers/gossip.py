@@ -196,6 +196,10 @@ class GossipWorker(Worker):
         if event.unit == self.config.unit:
             self._count("impostors", f"{event.type} in our name from {event.origin}: dropped")
             return
+        known = events.TYPES.get(event.type)
+        if event.origin and known is not None and known.scope == "realm":
+            self._count("impostors", f"{event.type} from {event.origin} is for realms alone")
+            return
         if event.type in COMMANDS:
             self._check(event)
         self._hand_over(

@@ -11,10 +11,11 @@ from mtor_swarm.swarm.identity import write_safely
 
 
 class _File(msgspec.Struct, frozen=True):
-    """What the file says: whether the unit is held, and the command that set it so."""
+    """What the file says: whether the unit is held, by which command, and when that was issued."""
 
     latched: bool
     command: str = ""
+    issued_s: float = 0.0
 
 
 class Latch:
@@ -42,9 +43,14 @@ class Latch:
         """The id of the command that set it so."""
         return self._now.command
 
-    def set(self, latched: bool, command: str) -> None:
+    @property
+    def issued_s(self) -> float:
+        """When that command was issued: wall time (Unix)."""
+        return self._now.issued_s
+
+    def set(self, latched: bool, command: str, issued_s: float = 0.0) -> None:
         """Hold the unit, or let it go. SwarmError if that cannot be kept: then held it is."""
-        wanted = _File(latched, command)
+        wanted = _File(latched, command, issued_s)
         if latched:
             self._now, self.reason = wanted, ""
         try:

@@ -125,7 +125,7 @@ class ReflexWorker(Worker):
         self._gate.latched = True
         self._step()
         try:
-            self._latch.set(True, command.id)
+            self._latch.set(True, command.id, max(command.issued_s, self._latch.issued_s))
         except SwarmError as error:  # held all the same, for as long as this process lives
             self.fault("the stop latch", error)
         self._acknowledge(command, "accepted")
@@ -139,8 +139,12 @@ class ReflexWorker(Worker):
         command = self._addressed(message)
         if command is None or command.verb != "release":
             return
+        if self._latch.latched and command.issued_s < self._latch.issued_s:
+            # The two travel apart: a release that was overtaken must not undo a newer stop.
+            self._acknowledge(command, "refused", "older than the stop that holds: release again")
+            return
         try:
-            self._latch.set(False, command.id)
+            self._latch.set(False, command.id, command.issued_s)
         except SwarmError as error:
             self._acknowledge(command, "refused", str(error))
             raise

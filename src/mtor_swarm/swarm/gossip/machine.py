@@ -347,7 +347,10 @@ class Machine:
 
     def _see_conflict(self, member: str) -> None:
         assert self.fact is not None
-        info = self.members.views[member].info(member)
+        view = self.members.views.get(member)
+        if view is None:  # forgotten at once, for want of room
+            return
+        info = view.info(member)
         same = info.unit == self.unit and info.role == self.role == "unit"
         if same and member not in self._conflicts:
             self._conflicts.add(member)
