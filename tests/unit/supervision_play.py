@@ -22,7 +22,7 @@ from mtor_swarm.realm.supervision import (
     WorkerSeen,
 )
 
-CONFIG = SupervisionConfig(failures_in_window=3)
+CONFIG = SupervisionConfig(failures_in_window=3, configure_timeout_s=60.0)
 
 
 class Play:
