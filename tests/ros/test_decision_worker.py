@@ -148,7 +148,9 @@ def test_detections_become_an_announcement_and_news_of_others_move_it(world: Wor
         lambda: world.tell(seen, "r1"),
     )
     event = next(e for e in world.said if e.type == "mtor.target.seen")
-    assert events.payload(event, TargetSeen).x_m == pytest.approx(2.0, abs=0.05)
+    # what is seen is its near surface, what is announced its centre
+    radius_m = config.load(mission_path("search"), MissionConfig).target_radius_m
+    assert events.payload(event, TargetSeen).x_m == pytest.approx(1.7 + radius_m, abs=0.05)
     world.until(lambda: world.states[-1].doing in {"approaching", "surrounding"})
 
 
