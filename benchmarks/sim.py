@@ -113,6 +113,10 @@ class Ears:
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
 
+    def forget(self) -> None:
+        self._born = {}
+        self.latency_s = []
+
     def close(self) -> None:
         self._stop = True
         self._thread.join()
@@ -157,6 +161,7 @@ def _measure(seed: int) -> dict[str, Any]:
         ears = Ears(stage.units)
         _until(stage, STEADY_S)
         started, frames = time.monotonic(), Counter(ears.frames)
+        ears.forget()  # what was said while units still joined measures the joining
         found["hop_s"] = _hops()
         _until(stage, RUN_S)
         took_s = time.monotonic() - started
