@@ -67,11 +67,30 @@ class Run:
         )
 
     def family(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.Error:  # the run has just ended
+            return []
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """Those of the run whose command line has all the words."""
-        return [p for p in self.family() if all(word in " ".join(p.cmdline()) for word in words)]
+        return [p for p in self.family() if all(word in words_of(p) for word in words)]
+
+
+def words_of(process: psutil.Process) -> str:
+    """Its command line; none once it has ended, which may be at any moment."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether it runs: neither gone nor merely not yet waited for."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def free_ports(count: int) -> int:
@@ -160,7 +179,7 @@ def test_without_a_cat_the_run_ends_by_timeout_and_leaves_no_process(launch: Any
     assert run.process.returncode == 1, run.text()
     assert "not done within 3 s" in run.text().splitlines()[-1]
     assert len(family) >= 4
-    assert not [p for p in family.values() if p.is_running() and p.status() != "zombie"]
+    assert not [p for p in family.values() if p.is_running() and alive(p)]
 
 
 def test_an_occupied_port_is_named_with_what_to_do(launch: Any) -> None:
