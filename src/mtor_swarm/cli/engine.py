@@ -7,7 +7,6 @@ Its parent reads JSON lines from its standard output: `ready`, `moved`, `verdict
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import signal
@@ -17,12 +16,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from mtor_swarm.errors import SwarmError
+from mtor_swarm.realm.processes import die_with_parent
 
 TICK_S = 0.01
 STATUS_EVERY_S = 0.5
 JUDGE_EVERY_S = 0.1
 MOVED_MPS = 0.05
-PR_SET_PDEATHSIG = 1
 
 EPILOG = """\
 examples:
@@ -35,7 +34,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until told to end; 0 then, 2 for wrong use or input."""
     args = _parser().parse_args(argv)
-    _die_with_parent()
+    die_with_parent()
     try:
         return _run(args)
     except (KeyboardInterrupt, BrokenPipeError):
@@ -178,14 +177,6 @@ def _tell(kind: str, **values: object) -> None:
 
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel for a SIGTERM when whoever started us ends (Linux, prctl(2))."""
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        raise SystemExit(0)  # it had ended before we asked
 
 
 def _forget_stdout() -> None:

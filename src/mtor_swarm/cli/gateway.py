@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import errno
 import json
-import os
 import signal
 import socket
 import sys
@@ -21,13 +19,13 @@ from mtor_swarm.errors import ConfigError, SwarmError
 from mtor_swarm.gateway.app import create_app
 from mtor_swarm.gateway.guard import LOOPBACK
 from mtor_swarm.paths import state_home
+from mtor_swarm.realm.processes import die_with_parent
 from mtor_swarm.swarm.identity import Identity, operator_signer
 from mtor_swarm.swarm.observer import Observer
 
 MAX_CONNECTIONS = 256
 MAX_SPOKEN_BYTES = 1024
 """Of a WebSocket message from a page; it has nothing to say."""
-PR_SET_PDEATHSIG = 1
 
 
 class PortError(SwarmError):
@@ -87,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
     if args.die_with_parent:
-        _die_with_parent()
+        die_with_parent()
     plan = _plan(args.world)
     listening = _listen(args.host, args.port)
     operator = operator_signer(args.operator_key or None)
@@ -168,14 +166,6 @@ def _plan(world: str) -> dict[str, Any]:
 def _end(number: int, frame: object) -> NoReturn:
     """Signals end us in good order: uvicorn raises them again once it has shut down."""
     raise SystemExit(0)
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel for a SIGTERM when whoever started us ends (Linux, prctl(2))."""
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        raise SystemExit(0)  # it had ended before we asked
 
 
 if __name__ == "__main__":

@@ -276,6 +276,14 @@ def _why(code: int) -> str:
         return f"killed by signal {-code}"
 
 
+def die_with_parent() -> None:
+    """Ask the kernel for a SIGTERM when whoever started this process ends."""
+    parent = os.getppid()
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit(0)  # it had ended before we asked
+
+
 def python(module: str, *arguments: str) -> list[str]:
     """The command line that runs a module of ours with this very Python."""
     return [sys.executable, "-m", module, *arguments]
