@@ -104,9 +104,9 @@ class Compiled:
             body = parent.add_body(name=f"{model.name}/{link.name}")
             body.pos, body.quat = at.position, at.rotation
             joint = joints.get(link.name)
+            _mass(link, body)  # static ones too: rays miss turned bodies that have none (3.17)
             if not model.static:
                 _mobility(model, joint, body)
-                _mass(link, body)
             for shape in link.shapes:
                 self._shape(f"{model.name}/{link.name}", shape, body)
             self._sensors(model, link, body)
