@@ -50,6 +50,25 @@ def models(argv: list[str]) -> int:
     return host.main("models", compose, argv)
 
 
+def core(argv: list[str]) -> int:
+    """Reflex, beside a worker that blocks once it is told to, as a `mtor_core` with a defect."""
+    from std_msgs.msg import String
+
+    from mtor_swarm.realm import host
+    from mtor_swarm.realm.bus import EVENT_QOS
+    from mtor_swarm.realm.worker import Worker
+    from mtor_swarm.workers.reflex import ReflexWorker
+
+    class Decision(Worker):
+        def load(self) -> None:
+            self.hear(String, "block", lambda _: time.sleep(1000), EVENT_QOS)
+
+    def compose(config: RealmConfig) -> list[Worker]:
+        return [Decision(name="decision", config=config), ReflexWorker(config=config)]
+
+    return host.main("core", compose, argv)
+
+
 def runner(argv: list[str]) -> int:
     """A runner of two sleepers and, if asked for, one that is deaf to SIGTERM."""
     sleep = "import os,time; print('pid', os.getpid(), flush=True); time.sleep(1000)"
@@ -65,4 +84,4 @@ def runner(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"models": models, "runner": runner}[sys.argv[1]](sys.argv[2:]))
+    sys.exit({"core": core, "models": models, "runner": runner}[sys.argv[1]](sys.argv[2:]))

@@ -1,8 +1,9 @@
-"""One process that holds some nodes of a realm: arguments in, one executor, a clean end.
+"""One process that holds some nodes of a realm: arguments in, executors, a clean end.
 
-The executor's loop is watched. When a handler blocks it for good, the heartbeats of this process
-stop, others see it as dead, and here a thread says where it hangs and ends the process, so that
-whoever runs it can bring it back.
+The nodes share one executor; one that is `alone` has its own, on a thread of its own. Each loop is
+watched. When a handler blocks it for good, the heartbeats of its workers stop, others see them as
+dead, and here a thread says where it hangs and ends the process, so that whoever runs it can bring
+it back.
 """
 
 from __future__ import annotations
@@ -74,17 +75,10 @@ def _run(
         domain.quiet()
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     nodes: list[Any] = []
-    executor = Executor()
     try:
         nodes.extend(compose(config))
-        for each in nodes:
-            executor.add_node(each)
-        spin(executor, nodes, config.supervision, stop)
+        spin(nodes, config.supervision, stop)
     finally:
-        for each in nodes:  # reflex before the others: the wheels stop first
-            if isinstance(each, Worker):
-                each.close()
-        executor.shutdown()
         for each in reversed(nodes):
             each.destroy_node()
         rclpy.try_shutdown()
@@ -93,10 +87,33 @@ def _run(
             raise each.fatal
 
 
-def spin(
-    executor: Any, nodes: Sequence[Any], config: SupervisionConfig, stop: threading.Event
-) -> None:
-    """Turn the executor until `stop` is set; its own `spin()` fires nothing in these wheels."""
+def spin(nodes: Sequence[Any], config: SupervisionConfig, stop: threading.Event) -> None:
+    """Turn the nodes until `stop` is set, then close the workers among them.
+
+    Who is `alone` is turned and closed on a thread of its own: however long the others block, the
+    wheels still brake, and at the end they stop first.
+    """
+    together = [each for each in nodes if not getattr(each, "alone", False)]
+    threads = [
+        threading.Thread(target=_turn, args=([each], config, stop), name=each.get_name())
+        for each in nodes
+        if each not in together
+    ]
+    for each in threads:
+        each.start()
+    try:
+        _turn(together, config, stop)
+    finally:
+        stop.set()
+        for each in threads:
+            each.join()
+
+
+def _turn(nodes: Sequence[Any], config: SupervisionConfig, stop: threading.Event) -> None:
+    """One loop; an executor's own `spin()` fires nothing in these wheels."""
+    executor = Executor()
+    for each in nodes:
+        executor.add_node(each)
     watchdog = Watchdog(nodes, config)
     watchdog.start()
     try:
@@ -110,6 +127,10 @@ def spin(
             watchdog.turns += 1
     finally:
         watchdog.stop()
+        for each in nodes:
+            if isinstance(each, Worker):
+                each.close()
+        executor.shutdown()
 
 
 class Watchdog:

@@ -57,6 +57,9 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     `counts` has `faults` and whatever a subclass counts besides.
     """
 
+    alone = False
+    """Whether it has a thread of its own (`host.spin`), where no other worker can delay it."""
+
     def __init__(self, *, name: str, config: RealmConfig) -> None:
         super().__init__(
             name,

@@ -45,6 +45,8 @@ MAX_PENDING = 32
 class ReflexWorker(Worker):
     """The last gate before the wheels of one unit."""
 
+    alone = True
+
     def __init__(self, *, config: RealmConfig) -> None:
         super().__init__(name="reflex", config=config)
         self._wheels = self.create_publisher(Twist, "cmd_vel", CONTROL_QOS)
