@@ -70,6 +70,24 @@ def test_who_does_not_answer_is_named(crew: Crew, seed: tuple[str, str]) -> None
     assert "r2" in out.splitlines()[-1].partition("silent: ")[2]
 
 
+def test_a_lost_unit_is_asked_too_and_named_as_lost(crew: Crew, seed: tuple[str, str]) -> None:
+    words = [sys.executable, "-m", "tests.system.gateway_scene", "r9", seed[1], "2", "1"]
+    r1 = crew.units[0]
+
+    def heard(state: str) -> bool:
+        told = [each.data for each in r1.heard("mtor.member.changed")]
+        return {"unit": "r9", "state": state}.items() <= told[-1].items() if told else False
+
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as child:
+        wait_until("r9 is there", lambda: heard("alive"))
+        child.kill()
+    wait_until("r9 is lost", lambda: heard("dead"))
+    code, out, _ = run("say", "all units hold", *seed, "--timeout", "6")
+    assert code == 1
+    assert "the swarm believes it dead" in out
+    assert out.splitlines()[-1].endswith("; lost: r9")
+
+
 def test_a_stranger_is_refused_with_the_reason(
     crew: Crew, seed: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -177,29 +195,25 @@ def test_the_table_marks_the_lost_the_held_and_the_ill(capsys: pytest.CaptureFix
     for word in ("searching", "1.00, -2.00 m, 90°", "0.25 m/s", "50%", "HELD", "3 s ago"):
         assert word in lines[1]
     assert "1 active, perception failed" in lines[1]
-    assert "LOST" in lines[2]
+    assert "LOST earlier" in lines[2]
     assert "LOST 10 s ago at 1.0, 2.0" in lines[3]
 
 
-def test_all_are_those_who_are_there_and_the_lost_are_named_by_name() -> None:
-    known = {"r1": unit("r1", "alive"), "r2": unit("r2", "dead"), "r3": unit("r3", "suspect")}
-    assert say.understood("all hold", known).units == ["r1", "r3"]
-    assert say.understood("r2 hold", known).units == ["r2"]
-
-
 def test_the_verdict_names_everyone_who_did_not() -> None:
-    draft = say.understood("stop", {"r1": unit("r1", "alive")})
+    known = {"r1": unit("r1", "alive"), "r2": unit("r2", "alive"), "r5": unit("r5", "dead")}
     rows = [
         Row(unit="r1", status="confirmed", fulfilled=True),
         Row(unit="r2", status="silent"),
         Row(unit="r3", status="refused"),
         Row(unit="r4", status="accepted"),
+        Row(unit="r5", status="silent"),
     ]
-    assert say.verdict(draft, rows) == (
-        "hold: 1 of 4 did it; silent: r2; refused: r3; accepted, but not done in time: r4",
+    assert say.verdict("hold", rows, known) == (
+        "hold: 1 of 5 did it; lost: r5; silent: r2; refused: r3; "
+        "accepted, but not done in time: r4",
         1,
     )
-    assert say.verdict(draft, rows[:1]) == ("hold: 1 of 1 did it", 0)
+    assert say.verdict("hold", rows[:1], known) == ("hold: 1 of 1 did it", 0)
 
 
 def test_an_event_is_one_line_whatever_is_in_it() -> None:

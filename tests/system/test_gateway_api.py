@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,8 +15,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from mtor_swarm.events import CommandAcknowledged, MissionDone, UnitChanged
+from mtor_swarm.config import SwarmConfig
+from mtor_swarm.events import CommandAcknowledged, MissionDone, UnitChanged, make
 from mtor_swarm.gateway.hub import MAX_CLIENTS
+from mtor_swarm.swarm.observer import Observer
 from tests.system.gateway_scene import PATIENCE_S, PLAN, Scene, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -109,6 +113,47 @@ def test_nobody_answers_for_another_and_who_says_nothing_is_silent(scene: Scene)
         liar.say(CommandAcknowledged(command=command.id, status="confirmed", speed_mps=0.0))
         told = hear(page, "command", lambda each: rows(each)["r2"] != "asked")
     assert rows(told) == {"r2": "silent"}
+
+
+def test_an_observer_with_a_units_name_does_not_answer_for_it(scene: Scene) -> None:
+    spy = Observer(SwarmConfig(seeds=scene.seeds), name="r2")
+    spy.start()
+    try:
+        known = f"{scene.gateway.url}/api/members"
+        until("the spy is there", lambda: len(httpx.get(known).json()) == 3)
+        with live(scene) as page:
+            say(scene, "r2 stop")
+            command = until("the command arrives", lambda: scene.units["r2"].commands)[0]
+            lie = CommandAcknowledged(command=command.id, status="confirmed", speed_mps=0.0)
+            spy.publish(make(lie, source="/spy", wall_s=0.0, unit="r2"))
+            hear(page, "events", lambda each: each[-1]["source"] == "/spy")
+            told = hear(page, "command", lambda each: rows(each)["r2"] != "asked")
+        assert rows(told) == {"r2": "silent"}
+    finally:
+        spy.stop()
+
+
+def test_a_stop_is_sent_on_to_units_that_are_found_while_it_is_fresh(scene: Scene) -> None:
+    with live(scene) as page:
+        issued = say(scene, "all units hold")
+        late = scene.join("r10")
+        told = hear(page, "command", lambda each: "r10" in rows(each))
+        assert list(rows(told)) == ["r1", "r2", "r10"]
+        assert told["id"] == issued["id"]
+        assert until("it arrives", lambda: late.commands)[0].id == issued["id"]
+        late.acknowledge("confirmed", speed_mps=0.0)
+        hear(page, "command", lambda each: rows(each)["r10"] == "confirmed")
+
+
+def test_a_lost_unit_is_addressed_and_named_as_lost(scene: Scene) -> None:
+    words = [sys.executable, "-m", "tests.system.gateway_scene", "r9", scene.seeds[0], "2", "1"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as child:
+        until("r9 is there", lambda: scene.known("r9").get("state"))
+        child.kill()
+    until("r9 is lost", lambda: scene.known("r9")["member_state"] == "dead")
+    issued = say(scene, "all units release")
+    assert issued["rows"][-1]["unit"] == "r9"
+    assert "lost" in issued["rows"][-1]["reason"]
 
 
 def test_a_refusal_is_shown_with_its_reason(scene: Scene) -> None:

@@ -14,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from mtor_swarm import events
-from mtor_swarm.cli.watching import GONE, add_seeds, console, settled, watched
-from mtor_swarm.errors import CommandError
-from mtor_swarm.events import Command, CommandAcknowledged
-from mtor_swarm.realm.commands import Acknowledgements, Draft, Row, issue, parse
+from mtor_swarm.cli.watching import add_seeds, console, settling, watched
+from mtor_swarm.events import CommandAcknowledged
+from mtor_swarm.realm.commands import Row
+from mtor_swarm.realm.orders import Order, Units
 from mtor_swarm.swarm.identity import operator_signer
 from mtor_swarm.swarm.observer import Observer
+from mtor_swarm.swarm.picture import GONE, speaker
 
 _HELP = """\
 Understands an order, signs it with your operator's key, sends it to the swarm, and shows what each
@@ -59,12 +60,9 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(args: argparse.Namespace, observer: Observer) -> int:
-    units = settled(observer)["units"]
-    draft = understood(" ".join(args.text), units)
-    command = issue(draft, operator_signer(), time.time(), uuid.uuid4().hex)
-    conversation = _Conversation(command, observer, args.timeout)
-    rows = conversation.follow()
-    text, code = verdict(draft, rows)
+    order = Order(" ".join(args.text), operator_signer(), uuid.uuid4().hex, args.timeout)
+    rows = _Conversation(order, observer, args.timeout).follow()
+    text, code = verdict(order.verb, rows, observer.snapshot()["units"])
     console().print(text, soft_wrap=True)
     return code
 
@@ -73,81 +71,85 @@ run = watched(_run)
 """Issue a command and follow it; 0 only if every unit named did it."""
 
 
-def understood(text: str, units: dict[str, dict[str, Any]]) -> Draft:
-    """The draft of an order; "all" are those who are there, the lost are named one by one."""
-    there = [name for name, unit in units.items() if unit["member_state"] not in GONE]
-    order = sorted(units, key=lambda each: (len(each), each))
-    try:
-        return parse(text, [each for each in order if each in there])
-    except CommandError:
-        return parse(text, order)
-
-
-def verdict(draft: Draft, rows: list[Row]) -> tuple[str, int]:
+def verdict(verb: str, rows: list[Row], units: Units) -> tuple[str, int]:
     """The last line, and the exit code."""
     did = sum(row.fulfilled for row in rows)
     if did == len(rows):
-        return f"{draft.verb}: {did} of {did} did it", 0
-    told = [f"{draft.verb}: {did} of {len(rows)} did it"]
-    for status, words in (
-        ("silent", "silent"),
-        ("refused", "refused"),
-        ("accepted", "accepted, but not done in time"),
+        return f"{verb}: {did} of {did} did it", 0
+    told = [f"{verb}: {did} of {len(rows)} did it"]
+    lost = [name for name in units if units[name]["member_state"] in GONE]
+    for words, names in (
+        ("lost", [row.unit for row in rows if row.status == "silent" and row.unit in lost]),
+        ("silent", [row.unit for row in rows if row.status == "silent" and row.unit not in lost]),
+        ("refused", [row.unit for row in rows if row.status == "refused"]),
+        (
+            "accepted, but not done in time",
+            [row.unit for row in rows if row.status == "accepted" and not row.fulfilled],
+        ),
     ):
-        names = [row.unit for row in rows if row.status == status and not row.fulfilled]
         told += [f"{words}: {', '.join(names)}"] if names else []
     return "; ".join(told), 1
 
 
 class _Conversation:
-    """One command, and what its addressees say to it."""
+    """One order, and what its addressees say to it."""
 
-    def __init__(self, command: Command, observer: Observer, timeout_s: float) -> None:
-        self._command = command
+    def __init__(self, order: Order, observer: Observer, timeout_s: float) -> None:
+        self._order = order
         self._observer = observer
-        self._until = time.monotonic() + timeout_s
-        self._acks = Acknowledgements(command, time.monotonic(), timeout_s)
+        self._timeout_s = timeout_s
+        self._until = 0.0
         self._changed = threading.Condition()
 
     def follow(self) -> list[Row]:
-        """Issue the command and show the rows until all is said or the time is up."""
+        """Issue the order and show the rows until all is said or the time is up."""
         end = self._observer.listen(self._hear)
         screen = console()
         try:
             with Live(console=screen, auto_refresh=False, transient=True) as live:
-                self._publish()
+
+                def show() -> None:
+                    if screen.is_terminal:
+                        live.update(table(self._rows()), refresh=True)
+
+                for snapshot in settling(self._observer):
+                    self._send(snapshot["units"], settled=False)
+                    show()
+                self._send(snapshot["units"], settled=True)
                 with self._changed:
-                    while not self._acks.finished and time.monotonic() < self._until:
-                        if screen.is_terminal:
-                            live.update(table(self._rows()), refresh=True)
+                    while not self._order.finished and time.monotonic() < self._until:
+                        show()
                         self._changed.wait(max(self._until - time.monotonic(), 0.0))
         finally:
             end()
         screen.print(table(self._rows()))
         return self._rows()
 
-    def _publish(self) -> None:
-        name = events.command_type(self._command.verb)
+    def _send(self, units: Units, *, settled: bool) -> None:
+        """Send it to those who are found: a stop at once, the rest once the swarm has settled."""
+        with self._changed:
+            command = self._order.address(units, time.time(), time.monotonic(), settled=settled)
+        if command is None:
+            return
+        name = events.command_type(command.verb)
         self._observer.publish(
-            events.make(self._command, source="/mtor/say", wall_s=time.time(), type=name)
+            events.make(command, source="/mtor/say", wall_s=time.time(), type=name)
         )
+        self._until = time.monotonic() + self._timeout_s
 
     def _rows(self) -> list[Row]:
-        return self._acks.rows(time.monotonic())
+        return self._order.rows(self._observer.snapshot()["units"], time.monotonic())
 
     def _hear(self, kind: str, value: dict[str, Any]) -> None:
         if kind != "event" or value["type"] != "mtor.command.acknowledged":
             return
-        unit = value.get("unit", "")
-        known = self._observer.snapshot()["units"].get(unit)
-        if known is None or known["member"] != value.get("origin"):
-            return  # nobody speaks for another
+        unit = speaker(value, self._observer.snapshot()["units"])
         try:
             ack = msgspec.convert(value["data"], CommandAcknowledged)
         except msgspec.ValidationError:
             return
         with self._changed:
-            if self._acks.take(unit, ack):
+            if self._order.take(unit, ack):
                 self._changed.notify_all()
 
 

@@ -10,8 +10,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from mtor_swarm.cli.watching import GONE, add_seeds, console, settled, watched
+from mtor_swarm.cli.watching import add_seeds, console, settled, watched
+from mtor_swarm.realm.orders import in_order
 from mtor_swarm.swarm.observer import Observer
+from mtor_swarm.swarm.picture import GONE
 
 _HELP = """\
 Joins the swarm as one who only listens, and shows each unit: its state as the gossip sees it
@@ -56,7 +58,7 @@ def table(units: dict[str, dict[str, Any]], wall_s: float) -> Table:
     """The units of a snapshot (`ports.Swarm`), a row each."""
     columns = ("unit", "state", "doing", "pose", "speed", "battery", "latched", "workers", "heard")
     found = Table(*columns, box=None)
-    for name in sorted(units, key=lambda each: (len(each), each)):
+    for name in in_order(units):
         unit = units[name]
         state = unit["state"] or {}
         member = unit["member_state"]
@@ -76,7 +78,7 @@ def table(units: dict[str, dict[str, Any]], wall_s: float) -> Table:
 
 
 def _lost(unit: dict[str, Any], wall_s: float) -> str:
-    when = "" if unit["lost_at_s"] is None else f" {_ago(wall_s - unit['lost_at_s'])}"
+    when = " earlier" if unit["lost_at_s"] is None else f" {_ago(wall_s - unit['lost_at_s'])}"
     if unit["lost_x_m"] is None:
         return f"LOST{when}"
     return f"LOST{when} at {unit['lost_x_m']:.1f}, {unit['lost_y_m']:.1f}"

@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,14 +15,14 @@ from rich.console import Console
 
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import SwarmError
+from mtor_swarm.realm.orders import SETTLE_S
 from mtor_swarm.swarm.observer import Observer
+from mtor_swarm.swarm.picture import GONE
 
 SEEDS = [f"tcp://127.0.0.1:{port}" for port in range(7401, 7413)]
 """Where the units of `mtor sim` listen."""
 JOIN_S = 5.0
-SETTLE_S = 3.0
 POLL_S = 0.05
-GONE = ("dead", "left")
 
 Command = Callable[[argparse.Namespace, Observer], int]
 
@@ -76,19 +77,25 @@ def _joined(seeds: list[str]) -> Iterator[Observer]:
         observer.stop()
 
 
-def settled(observer: Observer) -> dict[str, Any]:
-    """A snapshot once every unit that lives has been heard, or after `SETTLE_S` whatever came."""
+def settling(observer: Observer) -> Iterator[dict[str, Any]]:
+    """Snapshots, the last one once every unit that lives has been heard, or after `SETTLE_S`."""
     end = time.monotonic() + SETTLE_S
     known, since = -1, 0.0
     while True:
         snapshot = observer.snapshot()
+        yield snapshot
         now, units = time.monotonic(), snapshot["units"].values()
         if len(units) != known:
             known, since = len(units), now
         heard = all(each["state"] or each["member_state"] in GONE for each in units)
         if now >= end or (known > 0 and heard and now - since > SETTLE_S / 4):
-            return snapshot
+            return
         time.sleep(POLL_S)
+
+
+def settled(observer: Observer) -> dict[str, Any]:
+    """A snapshot once every unit that lives has been heard, or after `SETTLE_S` whatever came."""
+    return deque(settling(observer), maxlen=1)[0]
 
 
 def console() -> Console:

@@ -10,20 +10,18 @@ from typing import Any
 
 import msgspec
 
-from mtor_swarm.events import Command, CommandAcknowledged, command_type, make
+from mtor_swarm.errors import SwarmError
+from mtor_swarm.events import CommandAcknowledged, command_type, make
 from mtor_swarm.ports import Signer, Swarm
-from mtor_swarm.realm.commands import Acknowledgements, issue, parse
+from mtor_swarm.realm.orders import SETTLE_S, Order, Units
+from mtor_swarm.swarm.picture import speaker
 
 MAX_FOLLOWED = 16
 """Commands whose answers are followed; the oldest is let go of."""
 SILENT_AFTER_S = 5.0
 GRACE_S = 0.05
 """A timer may fire a little early; whoever is silent is asked for a little late."""
-
-
-class _Followed(msgspec.Struct, frozen=True):
-    command: Command
-    acknowledgements: Acknowledgements
+LOOK_AGAIN_S = 0.25
 
 
 class Desk:
@@ -35,32 +33,23 @@ class Desk:
         self._swarm = swarm
         self._operator = operator
         self._tell = tell
-        self._followed: dict[str, _Followed] = {}
+        self._followed: dict[str, Order] = {}
 
     def issue(self, text: str) -> dict[str, Any]:
         """Issue what the text says; where it stands, as `recent` has it.
 
-        Units that are lost are addressed too: they may hear, and if not they are shown silent.
-        Raises CommandError if it is not understood, SwarmError if it cannot be sent.
+        A stop is sent on to units that are found within the next seconds. Raises CommandError if
+        it is not understood, SwarmError if it cannot be sent.
         """
-        units = self._swarm.snapshot()["units"]
-        known = [name for name in sorted(units) if units[name]["member_state"] != "left"]
-        draft = parse(text, known)
-        now_s = time.time()
-        command = issue(draft, self._operator, now_s, uuid.uuid4().hex)
-        followed = _Followed(command, Acknowledgements(command, time.monotonic(), SILENT_AFTER_S))
+        order = Order(text, self._operator, uuid.uuid4().hex, SILENT_AFTER_S)
+        self._send(order)
         while len(self._followed) >= MAX_FOLLOWED:
             del self._followed[next(iter(self._followed))]
-        self._followed[command.id] = followed
-        event = make(command, source="/gateway", wall_s=now_s, type=command_type(command.verb))
-        try:
-            self._swarm.publish(event)
-        except Exception:
-            del self._followed[command.id]
-            raise
-        self._told(followed)
-        asyncio.get_running_loop().call_later(SILENT_AFTER_S + GRACE_S, self._told, followed)
-        return _progress(followed)
+        self._followed[order.id] = order
+        self._told(order)
+        if order.verb == "hold":
+            self._look_again(order, time.monotonic() + SETTLE_S)
+        return self._progress(order)
 
     def hear(self, event: dict[str, Any]) -> None:
         """An event of the swarm: if it acknowledges a command of ours, tell how that stands."""
@@ -70,32 +59,47 @@ class Desk:
             ack = msgspec.convert(event.get("data"), CommandAcknowledged)
         except msgspec.ValidationError:
             return  # a malformed answer is no answer: its unit will be named as silent
-        followed = self._followed.get(ack.command)
-        unit = self._speaker(event)
-        if followed and unit and followed.acknowledgements.take(unit, ack):
-            self._told(followed)
+        order = self._followed.get(ack.command)
+        if order and order.take(speaker(event, self._units()), ack):
+            self._told(order)
 
     def recent(self) -> list[dict[str, Any]]:
         """The last commands and where every addressee stands, oldest first."""
-        return [_progress(each) for each in self._followed.values()]
+        return [self._progress(each) for each in self._followed.values()]
 
-    def _speaker(self, event: dict[str, Any]) -> str:
-        """The unit that said it, by the member that signed it: nobody answers for another."""
-        member = self._swarm.snapshot()["members"].get(event.get("origin"))
-        return str(member["unit"]) if member else ""
+    def _units(self) -> Units:
+        units: Units = self._swarm.snapshot()["units"]
+        return units
 
-    def _told(self, followed: _Followed) -> None:
-        self._tell("command", _progress(followed))
+    def _send(self, order: Order) -> bool:
+        """Send it to those who were not asked yet; whether there were any."""
+        command = order.address(self._units(), time.time(), time.monotonic())
+        if command is None:
+            return False
+        name = command_type(command.verb)
+        self._swarm.publish(make(command, source="/gateway", wall_s=time.time(), type=name))
+        asyncio.get_running_loop().call_later(SILENT_AFTER_S + GRACE_S, self._told, order)
+        return True
 
+    def _look_again(self, order: Order, until: float) -> None:
+        try:
+            if self._send(order):
+                self._told(order)
+        except SwarmError:
+            return  # we have left the swarm, and so are ending
+        if time.monotonic() < until and order.id in self._followed:
+            asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._look_again, order, until)
 
-def _progress(followed: _Followed) -> dict[str, Any]:
-    command, acknowledgements = followed.command, followed.acknowledgements
-    return {
-        "id": command.id,
-        "text": command.text,
-        "verb": command.verb,
-        "issued_s": command.issued_s,
-        "fulfilled": acknowledgements.fulfilled,
-        "finished": acknowledgements.finished,
-        "rows": msgspec.to_builtins(acknowledgements.rows(time.monotonic())),
-    }
+    def _told(self, order: Order) -> None:
+        self._tell("command", self._progress(order))
+
+    def _progress(self, order: Order) -> dict[str, Any]:
+        return {
+            "id": order.id,
+            "text": order.text,
+            "verb": order.verb,
+            "issued_s": order.issued_s,
+            "fulfilled": order.fulfilled,
+            "finished": order.finished,
+            "rows": msgspec.to_builtins(order.rows(self._units(), time.monotonic())),
+        }

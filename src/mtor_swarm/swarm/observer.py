@@ -58,7 +58,8 @@ class Observer:
     def snapshot(self) -> dict[str, Any]:
         """Units, members, the last events and counters."""
         with self._changed:
-            return {**self._picture.snapshot(), "counters": self._driver.counters()}
+            counters = {**self._driver.counters(), **self._picture.dropped}
+            return {**self._picture.snapshot(), "counters": counters}
 
     def listen(self, callback: Listener) -> Callable[[], None]:
         """Call back (kind, value) on every change; returns what ends it."""
