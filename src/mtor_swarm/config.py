@@ -121,7 +121,9 @@ class RealmConfig(_Section, frozen=True, kw_only=True):
     state_dir: Annotated[
         str, Meta(description="identity, boot count and latch live here; empty: the user's state")
     ] = ""
-    mission: Annotated[str, Meta(description="a file in missions/, or a path")] = "search"
+    mission: Annotated[str, Meta(description="the name of one in config/missions/, or a path")] = (
+        "search"
+    )
     models: Annotated[str, Meta(description="the manifest; empty: the one shipped")] = ""
     operators: Annotated[
         list[Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]],
@@ -147,11 +149,11 @@ class MissionConfig(_Section, frozen=True, kw_only=True):
     area: Annotated[
         tuple[float, float, float, float], Meta(description="x_min, y_min, x_max, y_max (map)")
     ] = (-7.0, -5.0, 7.0, 5.0)
-    cell_m: Annotated[float, Meta(gt=0, description="size of a search cell")] = 2.0
+    cell_m: Annotated[float, Meta(gt=0, description="size of a search cell")] = 1.0
     speed_mps: Positive = 0.5
     target_radius_m: Annotated[
         float, Meta(ge=0, description="half the target's width: the lidar meets its near side")
-    ] = 0.3
+    ] = 0.45
     guard_m: Annotated[float, Meta(gt=0, description="distance of those who guard")] = 2.75
     view_m: Annotated[float, Meta(gt=0, description="the target is recognised this far")] = 2.8
     view_rad: Annotated[float, Meta(gt=0, lt=3.14, description="the camera's field of view")] = 1.3

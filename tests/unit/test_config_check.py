@@ -43,11 +43,17 @@ def test_every_key_stands_in_the_shipped_file(name: str):
     assert sorted(given_keys(plain)) == sorted(every_key(SHIPPED[name]))
 
 
-@pytest.mark.parametrize("name", ["realm.yaml", "swarm.yaml"])
-def test_the_shipped_values_are_the_defaults(name: str):
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("realm.yaml", {"unit": "r1"}),
+        ("swarm.yaml", {}),
+        ("missions/search.yaml", {"name": "search", "target": "cat"}),
+    ],
+)
+def test_the_shipped_values_are_the_defaults(name: str, given: dict[str, str]):
     cls = SHIPPED[name]
-    bare = cls(unit="r1") if cls is RealmConfig else cls()
-    assert config.load(CONFIG / name, cls) == bare
+    assert config.load(CONFIG / name, cls) == cls(**given)
 
 
 def test_the_shipped_files_are_right(capsys: pytest.CaptureFixture[str]):

@@ -107,10 +107,10 @@ def test_nothing_happens_before_the_unit_knows_where_it_is() -> None:
 
 def test_two_frames_that_agree_are_announced_with_the_target_s_centre() -> None:
     unit = Unit()
-    unit.give(sighting(1.7, 0.0))
+    unit.give(sighting(2.0 - CONFIG.target_radius_m, 0.0))
     assert not unit.said(TargetSeen)
     unit.now = 0.4
-    unit.give(sighting(1.7, 0.0))
+    unit.give(sighting(2.0 - CONFIG.target_radius_m, 0.0))
     (seen,) = unit.said(TargetSeen)
     assert isinstance(seen, TargetSeen)
     assert abs(seen.x_m - 2.0) < 1e-6
