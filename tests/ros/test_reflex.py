@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import array
 import math
+import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,10 +29,11 @@ from mtor_swarm.events import (
     payload,
     to_json,
 )
-from mtor_swarm.realm.bus import ALL, COMMAND_QOS, CONTROL_QOS, SENSOR_QOS, RealmBus
+from mtor_swarm.realm.bus import ALL, COMMAND_QOS, CONTROL_QOS, SENSOR_QOS, STOP_QOS, RealmBus
+from mtor_swarm.realm.gate import LONGEST_STEP_S
 from mtor_swarm.workers.reflex import STILL_SAMPLES, ReflexWorker
 
-from .realm_stage import Stage
+from .realm_stage import BOUND_S, Stage
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
@@ -45,7 +48,7 @@ class Robot:
         self.wanted = self.node.create_publisher(Twist, "wanted_vel", CONTROL_QOS)
         self.scan = self.node.create_publisher(LaserScan, "scan", SENSOR_QOS)
         self.odom = self.node.create_publisher(Odometry, "odom", SENSOR_QOS)
-        self.stop = self.node.create_publisher(String, "stop", COMMAND_QOS)
+        self.stop = self.node.create_publisher(String, "stop", STOP_QOS)
         self.command = self.node.create_publisher(String, "command", COMMAND_QOS)
         self.wheels: list[Twist] = []
         self.node.create_subscription(Twist, "cmd_vel", self.wheels.append, CONTROL_QOS)
@@ -71,6 +74,20 @@ class Robot:
     def _introduced(self) -> bool:
         self.reflex.say(WorkerChanged(worker="reflex", state="testing", was=""))
         return bool(self.events)
+
+    def through(self, *steps: str) -> None:
+        """Take reflex through transitions of its lifecycle."""
+        for step in steps:
+            assert getattr(self.reflex, f"trigger_{step}")() == SUCCESS, step
+
+    def stays(self) -> None:
+        """It is wanted to drive, and does not."""
+        self.wheels.clear()
+        for _ in range(20):
+            self.see()
+            self.want(0.4)
+            self.stage.executor.spin_once(timeout_sec=0.05)
+        assert self.speed == 0.0
 
     def end(self) -> None:
         """As a process that is gone: the node with all that it knew."""
@@ -111,13 +128,16 @@ class Robot:
 
         self.stage.until(again)
 
-    def said(self, command: str) -> list[str]:
+    def acks(self, command: str) -> list[CommandAcknowledged]:
         acks = [
             payload(each, CommandAcknowledged)
             for each in self.events
             if each.type == "mtor.command.acknowledged"
         ]
-        return [each.status for each in acks if each.command == command]
+        return [each for each in acks if each.command == command]
+
+    def said(self, command: str) -> list[str]:
+        return [each.status for each in self.acks(command)]
 
     def news(self) -> list[ReflexChanged]:
         return [payload(e, ReflexChanged) for e in self.events if e.type == "mtor.reflex.changed"]
@@ -188,12 +208,7 @@ def test_a_held_unit_stays_held_through_a_restart_until_a_release(robot: Robot) 
     robot.end()
     robot.begin()
     robot.until(lambda: "confirmed" in robot.said("c1"), robot.roll)
-    robot.wheels.clear()
-    for _ in range(20):
-        robot.see()
-        robot.want(0.4)
-        robot.stage.executor.spin_once(timeout_sec=0.05)
-    assert robot.speed == 0.0
+    robot.stays()
     robot.order("search", "c2")
     robot.order("release", "c3")
     robot.until(lambda: robot.said("c3") == ["accepted", "done"])
@@ -234,9 +249,84 @@ def test_a_latch_that_cannot_be_written_holds_and_will_not_let_go(robot: Robot) 
     (robot.folder / "latch.new").mkdir()
     robot.order("hold", "c1")
     robot.until(lambda: robot.said("c1") == ["accepted"])
+    assert "would not survive a restart" in robot.acks("c1")[0].reason
     robot.order("release", "c2")
     robot.until(lambda: robot.said("c2") == ["refused"])
     assert robot.news()[-1].latched
+    robot.through("deactivate", "cleanup", "configure", "activate")
+    robot.stays()
+
+
+def test_a_disk_that_hangs_delays_no_brake_and_is_told(robot: Robot) -> None:
+    robot.drive()
+    os.mkfifo(robot.folder / "latch.new")  # to open it waits for who reads it
+    robot.order("hold", "c1")
+    robot.until(lambda: robot.speed == 0.0, robot.see, lambda: robot.want(0.4))
+    robot.until(lambda: robot.said("c1") == ["accepted"])
+    assert "may not survive a restart" in robot.acks("c1")[0].reason
+    with (robot.folder / "latch.new").open("rb"):
+        robot.until(robot.reflex._scribe.submit(int).done)
+
+
+def test_a_release_that_waits_for_the_disk_undoes_no_stop_that_came_meanwhile(
+    robot: Robot,
+) -> None:
+    disk = threading.Event()
+    robot.reflex._scribe.submit(disk.wait, BOUND_S)
+    robot.order("release", "c1")
+    robot.until(lambda: robot.reflex._writes)
+    robot.order("hold", "c2")
+    robot.until(lambda: robot.reflex._latch.now.latched)
+    disk.set()
+    robot.until(lambda: robot.said("c1") == ["refused"] and robot.said("c2") == ["accepted"])
+    assert "came meanwhile" in robot.acks("c1")[0].reason
+    robot.stays()
+    robot.end()
+    robot.begin()
+    robot.stays()
+
+
+def test_a_stop_while_reflex_is_inactive_or_not_configured_holds_the_unit(robot: Robot) -> None:
+    robot.through("deactivate")
+    robot.order("hold", "c1")
+    robot.until(lambda: robot.said("c1") == ["accepted"])
+    robot.through("activate")
+    robot.stays()
+    robot.until(lambda: "confirmed" in robot.said("c1"), robot.roll)
+    robot.order("release", "c2")
+    robot.until(lambda: robot.said("c2") == ["accepted", "done"])
+    robot.through("deactivate", "cleanup")
+    robot.order("hold", "c3")
+    robot.through("configure")
+    robot.until(lambda: robot.said("c3") == ["accepted"])
+    robot.through("activate")
+    robot.stays()
+
+
+def test_a_stop_that_was_released_is_kept_by_its_topic_and_holds_nobody_again(
+    robot: Robot,
+) -> None:
+    robot.order("hold", "c1", issued_s=2.0)
+    robot.order("release", "c2", issued_s=3.0)
+    robot.until(lambda: robot.said("c2") == ["accepted", "done"])
+    robot.through("deactivate", "cleanup", "configure", "activate")
+    robot.drive()
+    robot.order("hold", "c3", issued_s=1.0)  # by a clock that is slow: a stop is a stop
+    robot.until(lambda: robot.said("c3") == ["accepted"])
+    robot.end()
+    robot.begin()
+    robot.stays()
+
+
+def test_a_unit_that_is_brought_up_again_begins_to_move_from_standing(robot: Robot) -> None:
+    robot.drive()
+    robot.through("deactivate")
+    robot.until(lambda: robot.speed == 0.0)
+    robot.wheels.clear()
+    robot.through("activate")
+    robot.until(lambda: robot.wheels)
+    most = robot.reflex.config.reflex.max_acceleration_mps2 * LONGEST_STEP_S
+    assert robot.wheels[0].linear.x <= most + 1e-6
 
 
 def test_junk_on_its_topics_is_counted_and_outlived(robot: Robot) -> None:

@@ -32,6 +32,7 @@ from mtor_swarm.realm.bus import (
     EVENT_QOS,
     SENSOR_QOS,
     STATE_QOS,
+    STOP_QOS,
     RealmBus,
 )
 from mtor_swarm.realm.worker import Worker
@@ -63,7 +64,7 @@ class Unit:
         self.bus = RealmBus(node)
         self.bus.subscribe((ALL,), self.events.append)
         for topic, heard, qos in (
-            ("stop", self.stops, COMMAND_QOS),
+            ("stop", self.stops, STOP_QOS),
             ("command", self.commands, COMMAND_QOS),
             ("neighbours", self.neighbours, EVENT_QOS),
         ):

@@ -19,7 +19,7 @@ from std_msgs.msg import String
 from mtor_swarm import config as configs
 from mtor_swarm.config import RealmConfig, SupervisionConfig
 from mtor_swarm.events import Command, make, to_json
-from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, EVENT_QOS, SENSOR_QOS
+from mtor_swarm.realm.bus import CONTROL_QOS, EVENT_QOS, SENSOR_QOS, STOP_QOS
 from mtor_swarm.realm.orchestrator import Orchestrator
 from tests.ros.realm_stage import Stage
 
@@ -35,7 +35,7 @@ class Robot:
         self.node = self.stage.add(Node("robot", namespace="/r1"))
         self.wanted = self.node.create_publisher(Twist, "wanted_vel", CONTROL_QOS)
         self.scan = self.node.create_publisher(LaserScan, "scan", SENSOR_QOS)
-        self.stop = self.node.create_publisher(String, "stop", COMMAND_QOS)
+        self.stop = self.node.create_publisher(String, "stop", STOP_QOS)
         self.block = self.node.create_publisher(String, "block", EVENT_QOS)
         self.speed = 0.0
         self.node.create_subscription(Twist, "cmd_vel", self._roll, CONTROL_QOS)

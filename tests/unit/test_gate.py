@@ -53,6 +53,14 @@ def test_a_free_way_lets_the_wanted_velocity_through() -> None:
     assert verdict.reason == ""
 
 
+def test_wheels_that_were_told_to_stand_begin_from_there() -> None:
+    gate = Gate(CONFIG)
+    drive(gate, Velocity(0.4), scan())
+    gate.stand(9.0)
+    assert not gate.moving
+    assert gate.step(9.0).velocity == STILL
+
+
 def test_speeds_are_limited_both_ways() -> None:
     for sign in (1.0, -1.0):
         verdict = drive(Gate(CONFIG), Velocity(sign * 9.0, sign * 9.0), scan())

@@ -20,7 +20,13 @@ SENSOR_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 EVENT_QOS = QoSProfile(depth=256, reliability=ReliabilityPolicy.RELIABLE)
 """Facts: each arrives once, in the order of its sender."""
 COMMAND_QOS = QoSProfile(depth=32, reliability=ReliabilityPolicy.RELIABLE)
-"""Stops and commands: never in one queue with detections."""
+"""Commands: never in one queue with detections."""
+STOP_QOS = QoSProfile(
+    depth=32,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Stops: kept for a reflex that was not there, which tells by their ids those it obeyed before."""
 CONTROL_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """Velocities: only the newest counts."""
 STATE_QOS = QoSProfile(

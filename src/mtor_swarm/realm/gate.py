@@ -90,6 +90,10 @@ class Gate:
         """Somebody wants this velocity; it holds for `wanted_timeout_s`."""
         self._wanted, self._wanted_at = velocity, now
 
+    def stand(self, now: float) -> None:
+        """The wheels were told to stand, past the gate: the next ramp begins there."""
+        self._given, self._given_at = Velocity(), now
+
     def measure(self, velocity: Velocity) -> None:
         """The odometry's velocity; what is not a number changes nothing."""
         if math.isfinite(velocity.v_mps) and math.isfinite(velocity.w_rps):

@@ -108,9 +108,20 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """Call `handler` with each event of this type (`bus.ALL`: of any) while active."""
         self._undo.append(self.bus.subscribe((type,), self._guarded(f"event {type}", handler)))
 
-    def hear(self, kind: Any, topic: str, handler: Callable[[Any], None], qos: QoSProfile) -> None:
-        """Call `handler` with each message of class `kind` on this relative topic while active."""
-        guarded = self._guarded(f"topic {topic}", handler)
+    def hear(
+        self,
+        kind: Any,
+        topic: str,
+        handler: Callable[[Any], None],
+        qos: QoSProfile,
+        *,
+        always: bool = False,
+    ) -> None:
+        """Call `handler` with each message of class `kind` on this relative topic while active.
+
+        `always`: from `load` on, active or not.
+        """
+        guarded = self._guarded(f"topic {topic}", handler, always=always)
         subscription = self.create_subscription(kind, topic, guarded, qos)
         self._undo.append(lambda: self.destroy_subscription(subscription))
 
@@ -203,9 +214,11 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         except Exception as error:  # teardown goes on, and is told
             self.fault(name, error)
 
-    def _guarded(self, culprit: str, handler: Callable[..., None]) -> Callable[..., None]:
+    def _guarded(
+        self, culprit: str, handler: Callable[..., None], *, always: bool = False
+    ) -> Callable[..., None]:
         def run(*args: Any) -> None:
-            if not self.active:
+            if not (self.active or always):
                 return
             try:
                 handler(*args)

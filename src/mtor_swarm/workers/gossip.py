@@ -35,7 +35,7 @@ from mtor_swarm.events import (
     payload,
 )
 from mtor_swarm.paths import unit_state
-from mtor_swarm.realm.bus import ALL, COMMAND_QOS, EVENT_QOS, SENSOR_QOS, STATE_QOS
+from mtor_swarm.realm.bus import ALL, COMMAND_QOS, EVENT_QOS, SENSOR_QOS, STATE_QOS, STOP_QOS
 from mtor_swarm.realm.commands import ReplayGuard, check
 from mtor_swarm.realm.worker import Worker
 from mtor_swarm.swarm.driver import SwarmDriver
@@ -63,7 +63,7 @@ class GossipWorker(Worker):
     def __init__(self, *, config: RealmConfig) -> None:
         super().__init__(name="gossip", config=config)
         self.fatal: SwarmError | None = None
-        self._stops = self.create_publisher(String, "stop", COMMAND_QOS)
+        self._stops = self.create_publisher(String, "stop", STOP_QOS)
         self._commands = self.create_publisher(String, "command", COMMAND_QOS)
         self._neighbours = self.create_publisher(String, "neighbours", EVENT_QOS)
         self._folder = unit_state(config.state_dir, config.unit)

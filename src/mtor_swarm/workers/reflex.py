@@ -1,7 +1,8 @@
 """Reflex: the only one who writes `cmd_vel`. Works when every other worker is dead.
 
-Everything that moves the wheels passes `realm/gate.py` here. A stop latches, and the latch is a
-file; *confirmed* is said only of what the odometry measured after the stop.
+Everything that moves the wheels passes `realm/gate.py` here. A stop latches, active or not, and
+the latch is a file, written by a thread of its own: the wheels brake meanwhile, however long the
+disk takes. *Confirmed* is said only of what the odometry measured after the stop.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple
 
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
@@ -28,10 +30,10 @@ from mtor_swarm.events import (
     payload,
 )
 from mtor_swarm.paths import unit_state
-from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, SENSOR_QOS
+from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, SENSOR_QOS, STOP_QOS
 from mtor_swarm.realm.gate import Gate, Scan, Velocity, Verdict
 from mtor_swarm.realm.worker import STEADY, Worker
-from mtor_swarm.workers.latch import Latch
+from mtor_swarm.workers.latch import Latch, LatchFile
 
 WATCH_S = 0.05
 """While the unit moves, or a stop is not confirmed, the gate is stepped at least this often."""
@@ -40,6 +42,18 @@ STILL_SAMPLES = SENSOR_QOS.depth + 3
 TELL_S = 1.0
 """What blocks the way is told at most this often; the latch at once."""
 MAX_PENDING = 32
+WRITE_S = 1.0
+"""A latch not written after this is told: the unit is held, but perhaps not after a restart."""
+
+
+class _Write(NamedTuple):
+    """What the disk is still busy with: acknowledged when it is done."""
+
+    command: Command
+    was: LatchFile
+    file: LatchFile
+    done: Future[None]
+    since_s: float
 
 
 class ReflexWorker(Worker):
@@ -51,6 +65,9 @@ class ReflexWorker(Worker):
         super().__init__(name="reflex", config=config)
         self._wheels = self.create_publisher(Twist, "cmd_vel", CONTROL_QOS)
         self._watch: Any = None
+        self._latch = Latch(unit_state(config.state_dir, config.unit))
+        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="latch")
+        self._writes: list[_Write] = []
         self._pending: OrderedDict[str, int] = OrderedDict()
         self._told: ReflexChanged | None = None
         self._told_s = self._sent_s = -math.inf
@@ -59,13 +76,12 @@ class ReflexWorker(Worker):
 
     def load(self) -> None:
         self._gate = Gate(self.config.reflex)
-        self._latch = Latch(unit_state(self.config.state_dir, self.config.unit))
-        self._gate.latched = self._latch.latched
+        self._gate.latched = self._latch.now.latched
         watch = self._guarded("the watch", self._step)
         self._watch = self.create_timer(WATCH_S, lambda: watch(), clock=STEADY)  # noqa: PLW0108
         self._watch.cancel()
         self.on("mtor.worker.changed", self._on_worker)
-        self.hear(String, "stop", self._on_stop, COMMAND_QOS)
+        self.hear(String, "stop", self._on_stop, STOP_QOS, always=True)
         self.hear(String, "command", self._on_command, COMMAND_QOS)
         self.hear(Odometry, "odom", self._on_odom, SENSOR_QOS)
         self.hear(LaserScan, "scan", self._on_scan, SENSOR_QOS)
@@ -73,13 +89,13 @@ class ReflexWorker(Worker):
 
     def start(self) -> None:
         self._told, self._sent = None, None
-        if self._latch.latched and self._latch.command:
-            self._pending[self._latch.command] = 0  # we may have died before it was confirmed
+        if self._latch.now.latched and self._latch.now.command:
+            self._pending[self._latch.now.command] = 0  # we may have died before it was confirmed
         self._step()
 
     def stop(self) -> None:
         self._watch.cancel()
-        self._send(Velocity(), time.monotonic())
+        self._stand()
 
     def unload(self) -> None:
         if self._watch is not None:
@@ -122,39 +138,87 @@ class ReflexWorker(Worker):
 
     def _on_stop(self, message: String) -> None:
         command = self._addressed(message)
-        if command is None:
-            return
+        if command is None or command.id in self._latch.now.holds:
+            return  # `stop` keeps the last: what was obeyed once may have been released since
         self._gate.latched = True
-        self._step()
-        try:
-            self._latch.set(True, command.id, max(command.issued_s, self._latch.issued_s))
-        except SwarmError as error:  # held all the same, for as long as this process lives
-            self.fault("the stop latch", error)
-        self._acknowledge(command, "accepted")
-        self._pending[command.id] = 0
-        while len(self._pending) > MAX_PENDING:
-            self._pending.popitem(last=False)
-            self.counts["unconfirmed"] += 1
-        self._step()
+        proceed = self._step if self.active else self._stand
+        proceed()  # first the brake, then the rest
+        self._latch.hold(command.id, command.issued_s)
+        self._write(command, self._latch.now)
+        proceed()
 
     def _on_command(self, message: String) -> None:
         command = self._addressed(message)
         if command is None or command.verb != "release":
             return
-        if self._latch.latched and command.issued_s < self._latch.issued_s:
+        now = self._latch.now
+        if now.latched and command.issued_s < now.issued_s:
             # The two travel apart: a release that was overtaken must not undo a newer stop.
             self._acknowledge(command, "refused", "older than the stop that holds: release again")
             return
-        try:
-            self._latch.set(False, command.id, command.issued_s)
-        except SwarmError as error:
-            self._acknowledge(command, "refused", str(error))
-            raise
-        self._gate.latched = False
-        self._pending.clear()
-        self._acknowledge(command, "accepted")
+        self._write(command, self._latch.released(command.id, command.issued_s))
         self._step()
-        self._acknowledge(command, "done")
+
+    def _stand(self) -> None:
+        """The wheels stand, and nothing more is to be watched: there is time for the disk."""
+        now = time.monotonic()
+        self._gate.stand(now)
+        self._send(Velocity(), now)
+        wait([each.done for each in self._writes], WRITE_S)
+        self._settle(math.inf)
+
+    def _write(self, command: Command, file: LatchFile) -> None:
+        """Have the latch written; `_settle` does what follows."""
+        if len(self._writes) >= MAX_PENDING:
+            done: Future[None] = Future()
+            done.set_exception(
+                SwarmError(f"the disk still owes {MAX_PENDING} writes of the latch")
+            )
+        else:
+            done = self._scribe.submit(self._latch.write, file)
+        self._writes.append(_Write(command, self._latch.now, file, done, time.monotonic()))
+
+    def _settle(self, now: float) -> None:
+        """Acknowledge what is written, or could not be; a stop no later than `WRITE_S` anyway."""
+        for each in tuple(self._writes):
+            error: BaseException | None = None
+            if each.done.done():
+                error = each.done.exception()
+            elif each.file.latched and now - each.since_s > WRITE_S:
+                error = SwarmError(
+                    f"the latch is not written after {WRITE_S:g} s and may not survive a restart: "
+                    "look at the disk"
+                )
+            else:
+                continue
+            self._writes.remove(each)
+            if error is not None:
+                self.counts["unwritten"] += 1
+                self.get_logger().error(f"{each.command.verb} {each.command.id}: {error}")
+            if each.file.latched:
+                self._held(each.command, error)
+            else:
+                self._released(each, error)
+
+    def _held(self, command: Command, error: BaseException | None) -> None:
+        """Held it is, for as long as this process lives, written or not."""
+        self._acknowledge(command, "accepted", "" if error is None else str(error))
+        self._pending[command.id] = 0
+        while len(self._pending) > MAX_PENDING:
+            self._pending.popitem(last=False)
+            self.counts["unconfirmed"] += 1
+
+    def _released(self, write: _Write, error: BaseException | None) -> None:
+        if error is not None:
+            self._acknowledge(write.command, "refused", str(error))
+        elif self._latch.now.latched and self._latch.now is not write.was:
+            self._acknowledge(write.command, "refused", "a stop came meanwhile: release again")
+        else:
+            self._latch.release(write.file)
+            self._gate.latched = False
+            self._pending.clear()
+            self._acknowledge(write.command, "accepted")
+            self._acknowledge(write.command, "done")
 
     def _addressed(self, message: String) -> Command | None:
         """The command in a message that gossip has checked, if it is for this unit."""
@@ -182,6 +246,7 @@ class ReflexWorker(Worker):
     def _step(self) -> None:
         """Pass the gate, tell the wheels, and watch on only if there is something to watch."""
         now = time.monotonic()
+        self._settle(now)
         verdict = self._gate.step(now)
         rolling = self._gate.moving or self.config.reflex.confirmed_speed_mps <= (
             self._speed_mps if self._speed_mps < math.inf else 0.0
@@ -189,7 +254,7 @@ class ReflexWorker(Worker):
         if verdict.velocity != self._sent or (rolling and now - self._sent_s >= WATCH_S):
             self._send(verdict.velocity, now)
         self._report(verdict, now)
-        if self._gate.moving or self._pending:
+        if self._gate.moving or self._pending or self._writes:
             if self._watch.is_canceled():
                 self._watch.reset()
         else:
