@@ -182,6 +182,21 @@ def test_without_a_cat_the_run_ends_by_timeout_and_leaves_no_process(launch: Any
     assert not [p for p in family.values() if p.is_running() and alive(p)]
 
 
+@pytest.mark.timeout(BOUND_S + 60)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_however_it_ends_it_leaves_no_process(launch: Any, number: signal.Signals) -> None:
+    run = launch("--no-target", "--units", "1")
+    run.until(lambda: run.processes("mtor_swarm.cli.core") and run.processes("cli.engine"))
+    family = run.family()
+    run.process.send_signal(number)
+    run.wait()
+    end = time.monotonic() + BOUND_S
+    while left := [words_of(each) for each in family if alive(each)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+    assert number == signal.SIGKILL or "every process is stopped" in run.text()
+
+
 def test_an_occupied_port_is_named_with_what_to_do(launch: Any) -> None:
     base = free_ports(12)
     with socket.socket() as held:

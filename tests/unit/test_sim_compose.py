@@ -74,7 +74,7 @@ def test_a_world_may_be_composed_without_the_target() -> None:
     ("units", "words"),
     [
         ([], "not 0"),
-        (["a", "a"], "different names"),
+        (["a", "a"], "two units have one name: a, a"),
         (["cat"], "`cat`"),
         (SIX * 99, "not 594"),
         (["A B"], "`A B`"),

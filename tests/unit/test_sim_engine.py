@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -189,3 +190,21 @@ def test_the_shipped_field_runs_as_it_is() -> None:
     made = Engine(read(FIELD))
     made.step(10)
     assert made.time_s == pytest.approx(0.05)
+
+
+def test_a_world_that_diverges_says_so_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    heavy = FIELD.read_text().replace("<physics", "<gravity>0 0 -1e30</gravity><physics")
+    made = Engine(read_text(heavy.encode(), "f.sdf"))
+    with pytest.raises(WorldError, match=r"f\.sdf: the simulation diverged after"):
+        made.step(20)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_world_that_jumps_is_not_put_back_to_its_start() -> None:
+    made = engine(1)
+    made.data.qvel[:] = 1e11  # more than MuJoCo takes for sound
+    with pytest.raises(WorldError, match="diverged"):
+        made.step()

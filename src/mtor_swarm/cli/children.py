@@ -1,13 +1,12 @@
 """Child processes of `mtor sim`: each with a log of its own, none left behind.
 
-A child leads a session of its own, so that it dies whole, and asks the kernel to be killed when we
+A child leads a session of its own, so that it dies whole, and asks the kernel to end it when we
 die however we die.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -19,8 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+from mtor_swarm.realm.processes import die_with_parent
 
 
 class Child:
@@ -46,7 +44,7 @@ class Child:
                 stderr=sink,
                 env=dict(environment),
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock is taken
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock is taken
             )
         if on_line is not None:
             threading.Thread(target=self._read, args=(on_line,), daemon=True).start()
@@ -93,7 +91,3 @@ def end(children: Sequence[Child], within_s: float = 4.0) -> None:
     for child in children:
         child.signal(signal.SIGKILL)  # the whole group: a child of a child may linger
         child.process.wait()
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -67,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace) -> int:
     if not 0 < args.camera_hz <= 60:
         raise SwarmError(f"--camera-hz {args.camera_hz:g}: above 0 and up to 60")
+    if args.seed < 0:
+        raise SwarmError(f"--seed {args.seed}: 0 or above")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
     from mtor_swarm.sim import compose, reading, resources
@@ -92,10 +94,10 @@ def _run(args: argparse.Namespace) -> int:
 
 def _units(text: str) -> list[str]:
     """Names from `--units`: a count or a list."""
-    from mtor_swarm.sim.compose import unit_names
+    from mtor_swarm.sim.compose import MAX_UNITS, unit_names
 
     if text.isdecimal():
-        return unit_names(int(text))
+        return unit_names(min(int(text), MAX_UNITS + 1))  # which is refused in its own words
     return [each.strip() for each in text.split(",")]
 
 

@@ -8,6 +8,7 @@ which no unit can read; it is told to the swarm once it is final.
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 import time
@@ -61,9 +62,7 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until done, timeout, Ctrl-C or a failure; the exit code."""
-    if not 1 <= args.units <= 24:
-        raise SwarmError(f"--units {args.units}: 1 to 24 units run on one machine's ROS domain")
-    signal.signal(signal.SIGTERM, _interrupt)
+    _check(args)
     stage = Stage(
         units=args.units,
         seed=args.seed,
@@ -76,6 +75,9 @@ def run(args: argparse.Namespace) -> int:
     )
     show = Show()
     code = 2
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup wants it
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
         stage.start(show.line)
         code = _watch(stage, show, args)
@@ -88,8 +90,29 @@ def run(args: argparse.Namespace) -> int:
         stage.stop()
         show.end()
     if args.json:
-        args.json.write_bytes(msgspec.json.format(msgspec.json.encode({**report, "exit": code})))
+        _write(args.json, msgspec.json.format(msgspec.json.encode({**report, "exit": code})))
     return code
+
+
+def _check(args: argparse.Namespace) -> None:
+    """SwarmError for what would only go wrong later, perhaps after a long run."""
+    if not 1 <= args.units <= 24:
+        raise SwarmError(f"--units {args.units}: 1 to 24 units run on one machine's ROS domain")
+    if not 1 <= args.base_port <= 65536 - args.units:
+        raise SwarmError(f"--base-port {args.base_port}: {args.units} ports from 1 to 65535")
+    if not 1 <= args.port <= 65535:
+        raise SwarmError(f"--port {args.port}: a port is 1 to 65535")
+    if not 0 <= args.timeout < math.inf:
+        raise SwarmError(f"--timeout {args.timeout:g}: seconds above 0, or 0 for none")
+    if args.json:
+        _write(args.json, b"")
+
+
+def _write(file: Path, raw: bytes) -> None:
+    try:
+        file.write_bytes(raw)
+    except OSError as error:
+        raise SwarmError(f"--json {file}: cannot be written: {error.strerror}") from None
 
 
 def _watch(stage: Stage, show: Show, args: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import random
@@ -52,7 +53,7 @@ class Stage:
         self._viewer_port, self._base_port = viewer_port, base_port
         self._kill = _parse_kill(kill, self.units)
         self._kept = folder is not None
-        self._folder = folder or Path(tempfile.mkdtemp(prefix="mtor-sim-"))
+        self._folder = _folder(folder)
         self._children: dict[str, Child] = {}
         self._lost: set[str] = set()
         self._observer: Observer | None = None
@@ -68,7 +69,6 @@ class Stage:
 
     def start(self, tell: Callable[[str], None]) -> None:
         """Start everything; SwarmError says what stands in the way."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._check_ports()
         environment = dict(os.environ)
         environment["ROS_DOMAIN_ID"] = str(domain.claim())
@@ -302,12 +302,25 @@ def _fetch_weights(tell: Callable[[str], None]) -> None:
         tell(f"warning: {error}")
 
 
+def _folder(kept: Path | None) -> Path:
+    """The folder to keep, made if need be, or one for this run alone."""
+    try:
+        if kept is None:
+            return Path(tempfile.mkdtemp(prefix="mtor-sim-"))
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SwarmError(f"no folder for this run: {error}; choose one with --keep") from None
+    return kept
+
+
 def _parse_kill(text: str, units: list[str]) -> tuple[str, float] | None:
     if not text:
         return None
     unit, _, at = text.partition("@")
     try:
         seconds = float(at)
+        if not 0 <= seconds < math.inf:
+            raise ValueError
     except ValueError:
         raise SwarmError(f"--kill {text}: write UNIT@SECONDS, as r3@10 or random@10") from None
     unit = random.choice(units) if unit == "random" else unit

@@ -143,9 +143,15 @@ class Store:
         entry = self.entry(name)
         if entry.state == "present":
             return entry.path
-        with self._locked(name, progress):
-            if self._state(entry.path) != "present":
-                self._make(name, entry.path, progress)
+        try:
+            with self._locked(name, progress):
+                if self._state(entry.path) != "present":
+                    self._make(name, entry.path, progress)
+        except OSError as error:
+            raise ModelError(
+                f"{self.root}: {error.strerror}: make it a folder that can be written, or set "
+                "MTOR_CACHE to another"
+            ) from None
         return entry.path
 
     def _make(self, name: str, path: Path, progress: Progress) -> None:

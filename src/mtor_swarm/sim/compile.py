@@ -74,6 +74,8 @@ class Compiled:
         spec.option.timestep = world.step_s
         spec.option.gravity = world.gravity
         spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        # Else MuJoCo would put everything back to the start, where the engine shall say so.
+        spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         quality = spec.visual.quality  # ten times cheaper on a CPU, and cameras are small
         quality.offsamples = quality.shadowsize = 0
         quality.numslices, quality.numquads = 10, 1

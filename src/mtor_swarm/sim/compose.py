@@ -47,8 +47,10 @@ def compose(
     path = resources.world_path(world_path)
     raw = resources.text_of(path)
     world = read_text(raw, str(path))
-    if not 0 < len(units) <= MAX_UNITS or len(set(units)) != len(units):
-        raise WorldError(f"{path}: 1 to {MAX_UNITS} units of different names, not {len(units)}")
+    if not 0 < len(units) <= MAX_UNITS:
+        raise WorldError(f"{path}: 1 to {MAX_UNITS} units are simulated, not {len(units)}")
+    if len(set(units)) != len(units):
+        raise WorldError(f"{path}: two units have one name: {', '.join(units)}")
     for unit in units:
         if not re.match(UNIT_NAME, unit):
             raise WorldError(f"`{unit}` cannot name a unit: small letters, digits and _ can")

@@ -101,6 +101,8 @@ class Engine:
         }
         self._groups = np.zeros(6, np.uint8)
         self._groups[TOUCHED] = 1
+        self._sound_s = 0.0
+        mujoco.set_mju_user_warning(_no_log)
         mujoco.mj_forward(self.model, self.data)
 
     @property
@@ -127,8 +129,13 @@ class Engine:
             for unit in self._units.values():
                 self._drive(unit)
             mujoco.mj_step(self.model, self.data)
-        if not np.isfinite(self.data.qpos).all():
-            raise WorldError(f"{self.world.file}: the simulation diverged: give bodies more mass")
+        moving = (self.data.qpos, self.data.qvel)
+        if not all((np.abs(each) < mujoco.mjMAXVAL).all() for each in moving):
+            raise WorldError(
+                f"{self.world.file}: the simulation diverged after {self._sound_s:.3f} s: give "
+                "bodies masses and inertias that fit each other, or a smaller max_step_size"
+            )
+        self._sound_s = self.time_s
 
     def state(self) -> bytes:
         """All that the future depends on but the dice: time, positions, velocities, contacts."""
@@ -224,6 +231,10 @@ class Engine:
         turn = w * drive.separation / 2
         for side, speed in zip(unit.motors, (v - turn, v + turn), strict=True):
             self.data.ctrl[side] = speed / drive.radius
+
+
+def _no_log(_warning: str) -> None:
+    """MuJoCo would write a file into the user's folder; what matters is an error of ours."""
 
 
 def _limited(value: float, most: float) -> float:
