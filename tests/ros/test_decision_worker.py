@@ -63,6 +63,7 @@ class World:
         self._scan = self.rest.create_publisher(LaserScan, "scan", SENSOR_QOS)
         self.neighbours = self.rest.create_publisher(String, "neighbours", EVENT_QOS)
         self.commands = self.rest.create_publisher(String, "command", COMMAND_QOS)
+        self._reflex = self.rest.create_publisher(String, "reflex/state", STATE_QOS)
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.worker)
         self.executor.add_node(self.rest)
@@ -94,6 +95,10 @@ class World:
 
     def tell(self, data: msgspec.Struct, unit: str) -> None:
         self.bus.publish(events.make(data, source="/test", wall_s=time.time(), unit=unit))
+
+    def reflex(self, latched: bool) -> None:
+        state = msgspec.json.encode(ReflexChanged(latched=latched)).decode()
+        self._reflex.publish(String(data=state))
 
     def close(self) -> None:
         self.executor.shutdown()
@@ -183,19 +188,26 @@ def test_neighbours_nearer_to_the_target_leave_it_to_guard_until_one_dies(world:
 
 def test_its_own_latch_stands_it_still_and_another_s_does_not(world: World) -> None:
     world.until(lambda: world.states)
-    world.until(
-        lambda: world.states[-1].latched, lambda: world.tell(ReflexChanged(latched=True), "r1")
-    )
+    world.until(lambda: world.states[-1].latched, lambda: world.reflex(True))
     assert world.states[-1].doing == "holding"
-    world.until(
-        lambda: not world.states[-1].latched,
-        lambda: world.tell(ReflexChanged(latched=False), "r1"),
-    )
+    world.until(lambda: not world.states[-1].latched, lambda: world.reflex(False))
     count = len(world.states)
     world.until(
         lambda: len(world.states) > count, lambda: world.tell(ReflexChanged(latched=True), "r2")
     )
     assert not world.states[-1].latched
+
+
+def test_a_latch_that_shut_before_it_began_is_known(world: World) -> None:
+    world.reflex(True)
+    world.worker.trigger_deactivate()
+    world.worker.trigger_cleanup()
+    world.states.clear()
+    world.worker.trigger_configure()
+    world.until(lambda: world.worker._mission and world.worker._mission._latched)
+    world.worker.trigger_activate()
+    world.until(lambda: world.states)
+    assert world.states[-1].doing == "holding"
 
 
 def test_return_is_acknowledged_twice(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 
@@ -13,7 +14,7 @@ from std_msgs.msg import String
 from mtor_swarm import events
 from mtor_swarm.errors import ModelError
 from mtor_swarm.events import Event, WorkerChanged
-from mtor_swarm.realm.bus import EVENT_QOS, RealmBus
+from mtor_swarm.realm.bus import EVENT_QOS, STATE_QOS, RealmBus
 from mtor_swarm.realm.orchestrator import DIAGNOSTICS_QOS, Orchestrator
 from mtor_swarm.realm.worker import Worker
 from tests.ros.realm_stage import CONFIG, Stage
@@ -94,21 +95,47 @@ def test_each_change_is_told_to_the_realm_and_to_diagnostics(stage):
     assert diagnoses[-1].status[1].level == DiagnosticStatus.STALE
 
 
-def test_who_comes_late_is_told_who_is_active_already(stage):
+def test_who_comes_late_learns_of_all_and_nothing_is_told_twice(stage):
     heard = listen(stage)
     orchestrator = conduct(stage, "one", "two")
     stage.until(lambda: orchestrator._bus._publisher.get_subscription_count() == 2)
     stage.add(Plain("one"))
     stage.add(Plain("two"))
+    stage.until(lambda: active(orchestrator, "one", "two"))
+    late: list[dict[str, str]] = []
+    stage.nodes[0].create_subscription(
+        String, "workers", lambda m: late.append(json.loads(m.data)), STATE_QOS
+    )
+    stage.until(lambda: late)
+    assert late == [{"one": "active", "two": "active"}]
+    assert all(each.data["state"] != each.data["was"] for each in heard)
 
-    def again() -> bool:
-        return any(
-            (each.data["worker"], each.data["was"], each.data["state"])
-            == ("one", "active", "active")
-            for each in heard
+
+def test_an_active_workers_own_word_counts_until_it_takes_it_back_or_begins_anew(stage):
+    diagnoses: list[DiagnosticArray] = []
+    orchestrator = conduct(stage, "one")
+    stage.nodes[0].create_subscription(
+        DiagnosticArray, "/diagnostics", diagnoses.append, DIAGNOSTICS_QOS
+    )
+    stage.until(lambda: orchestrator._diagnostics.get_subscription_count() == 1)
+    worker = stage.add(Plain("one"))
+    stage.until(lambda: active(orchestrator, "one"))
+    stage.until(lambda: worker.bus._publisher.get_subscription_count() == 1)
+
+    def shown(state: str, was: str, level: bytes) -> None:
+        worker.say(WorkerChanged(worker="one", state=state, was=was, reason="the camera"))
+        stage.until(
+            lambda: (
+                diagnoses
+                and diagnoses[-1].status[0].level == level
+                and diagnoses[-1].status[0].message in ("the camera", "active")
+            )
         )
 
-    stage.until(again)
+    shown("degraded", "active", DiagnosticStatus.WARN)
+    worker.fault("a handler", ValueError("of no account"))
+    shown("failed", "degraded", DiagnosticStatus.ERROR)
+    shown("active", "failed", DiagnosticStatus.OK)
 
 
 def test_one_that_fails_to_load_is_tried_again_and_holds_up_nobody(stage):

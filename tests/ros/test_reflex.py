@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
@@ -29,7 +30,15 @@ from mtor_swarm.events import (
     payload,
     to_json,
 )
-from mtor_swarm.realm.bus import ALL, COMMAND_QOS, CONTROL_QOS, SENSOR_QOS, STOP_QOS, RealmBus
+from mtor_swarm.realm.bus import (
+    ALL,
+    COMMAND_QOS,
+    CONTROL_QOS,
+    SENSOR_QOS,
+    STATE_QOS,
+    STOP_QOS,
+    RealmBus,
+)
 from mtor_swarm.realm.gate import LONGEST_STEP_S
 from mtor_swarm.workers.reflex import STILL_SAMPLES, ReflexWorker
 
@@ -232,17 +241,27 @@ def test_a_latch_file_that_is_none_holds_the_unit_and_says_so(robot: Robot) -> N
     robot.end()
     (robot.folder / "latch").write_bytes(b"\xff{")
     robot.begin()
-    robot.bus.publish(
-        make(
-            WorkerChanged(worker="gossip", state="active", was="inactive"),
-            source="/r1/orchestrator",
-            wall_s=0.0,
-            unit="r1",
-        )
+    states: list[ReflexChanged] = []  # whoever comes late has the last
+    robot.node.create_subscription(
+        String,
+        "reflex/state",
+        lambda m: states.append(msgspec.json.decode(m.data, type=ReflexChanged)),
+        STATE_QOS,
     )
-    robot.until(robot.news)
-    assert robot.news()[-1].latched
-    assert "cannot be read" in robot.news()[-1].reason
+    robot.until(lambda: states)
+    assert states[-1].latched
+    assert "cannot be read" in states[-1].reason
+
+
+def test_what_holds_is_not_told_again_when_a_worker_begins(robot: Robot) -> None:
+    robot.order("hold", "c1")
+    robot.until(lambda: robot.said("c1") == ["accepted"])
+    began = WorkerChanged(worker="gossip", state="active", was="inactive")
+    robot.bus.publish(make(began, source="/r1/orchestrator", wall_s=0.0, unit="r1"))
+    robot.order("release", "c2")
+    robot.until(lambda: robot.said("c2") == ["accepted", "done"])
+    robot.until(lambda: robot.news() and not robot.news()[-1].latched)
+    assert [each.latched for each in robot.news()].count(True) == 1
 
 
 def test_a_latch_that_cannot_be_written_holds_and_will_not_let_go(robot: Robot) -> None:

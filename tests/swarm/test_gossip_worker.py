@@ -29,6 +29,7 @@ from mtor_swarm.events import (
     TargetSeen,
     UnitChanged,
     UnitState,
+    WorkerChanged,
     command_type,
     make,
     payload,
@@ -140,6 +141,26 @@ def test_units_hear_each_others_state_and_who_is_there(crew: Crew) -> None:
     )
     crew.through(r2.gossip, "activate")  # a new boot: it is back
     wait_until("r2 is back", lambda: "r2" in crew.known(r1))
+
+
+def test_a_decision_that_begins_again_learns_who_is_there_and_who_is_gone(crew: Crew) -> None:
+    r1, r2 = crew.add("r1"), crew.add("r2")
+    wait_until("r1 hears of r2", lambda: r1.neighbours)
+    crew.through(r2.gossip, "deactivate")
+    wait_until(
+        "r1 hears that r2 left",
+        lambda: any(
+            payload(e, MemberChanged).state == "left" for e in r1.heard("mtor.member.changed")
+        ),
+    )
+    for heard in (r1.neighbours, r1.events):
+        heard.clear()
+    began = WorkerChanged(worker="decision", state="active", was="inactive")
+    r1.bus.publish(make(began, source="/r1/orchestrator", wall_s=0.0, unit="r1"))
+    wait_until("it is told", lambda: r1.neighbours and r1.heard("mtor.member.changed"))
+    assert msgspec.json.decode(r1.neighbours[-1], type=UnitState).unit == "r2"
+    told = payload(r1.heard("mtor.member.changed")[-1], MemberChanged)
+    assert (told.unit, told.state) == ("r2", "left")
 
 
 def test_a_stop_is_obeyed_confirmed_and_a_second_time_dropped(

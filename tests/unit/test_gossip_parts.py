@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from mtor_swarm.events import Pose, ReflexChanged, UnitState, WorkerChanged
+from mtor_swarm.events import Pose, ReflexChanged, UnitState
 from mtor_swarm.workers.beacon import AGAIN_S, MAX_WORKERS, Beacon
 from mtor_swarm.workers.inbox import Inbox
 
@@ -75,7 +75,7 @@ def test_decision_says_what_is_done_and_the_odometry_where() -> None:
     beacon = Beacon("r1")
     beacon.reflexed(ReflexChanged(latched=True))
     beacon.moved(Pose(1.0, 2.0, 0.5), 0.3, 0.1)
-    beacon.worked(WorkerChanged(worker="decision", state="active", was=""))
+    beacon.worked({"decision": "active"})
     beacon.heard(["r3", "r2"], 7)
     beacon.decided(
         UnitState(unit="other", pose=Pose(9.0, 9.0, 9.0), doing="searching", cost_m=2.5)
@@ -104,8 +104,7 @@ def test_without_odometry_decisions_pose_is_better_than_none() -> None:
 
 def test_a_beacon_names_so_many_workers_and_no_more() -> None:
     beacon = Beacon("r1")
-    for number in range(MAX_WORKERS + 5):
-        beacon.worked(WorkerChanged(worker=f"w{number}", state="active", was=""))
+    beacon.worked({f"w{number}": "active" for number in range(MAX_WORKERS + 5)})
     state = beacon.news(0.0)
     assert state is not None
     assert len(state.workers) == MAX_WORKERS

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -27,7 +28,7 @@ from mtor_swarm.config import RealmConfig
 from mtor_swarm.errors import EventError
 from mtor_swarm.events import Event, WorkerChanged
 from mtor_swarm.realm import supervision as sv
-from mtor_swarm.realm.bus import RealmBus, heartbeat_qos
+from mtor_swarm.realm.bus import STATE_QOS, RealmBus, heartbeat_qos
 from mtor_swarm.realm.worker import LEAN, STEADY, lean_parameters
 
 WORKERS = ("reflex", "gossip", "decision", "perception")
@@ -35,6 +36,7 @@ WORKERS = ("reflex", "gossip", "decision", "perception")
 DIAGNOSTICS_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _LEVELS: dict[str, bytes] = {
     "active": DiagnosticStatus.OK,
+    "degraded": DiagnosticStatus.WARN,
     "starting": DiagnosticStatus.WARN,
     "inactive": DiagnosticStatus.WARN,
     "absent": DiagnosticStatus.STALE,
@@ -71,9 +73,11 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         self._supervisor = sv.Supervisor(
             workers, config.supervision, rng=rng or random.Random(), now=clock()
         )
+        self._own_words: dict[str, tuple[str, str]] = {}
         self._bus = RealmBus(self)
         self._bus.subscribe((_CHANGED,), self._on_changed)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", DIAGNOSTICS_QOS)
+        self._states = self.create_publisher(String, "workers", STATE_QOS)
         self._change = {
             each: self.create_client(ChangeState, f"{each}/change_state") for each in workers
         }
@@ -81,9 +85,12 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         for each in workers:
             self._watch(each)
 
-    def states(self) -> dict[str, tuple[sv.State, str]]:
-        """Each worker's state, and why it is in it."""
-        return self._supervisor.states()
+    def states(self) -> dict[str, tuple[str, str]]:
+        """Each worker's state, and why it is in it; of an active one, its own word counts."""
+        return {
+            worker: self._own_words.get(worker, known) if known[0] == "active" else known
+            for worker, known in self._supervisor.states().items()
+        }
 
     # What comes in.
 
@@ -110,6 +117,11 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             return
         if change.state == "failed":
             self._feed(sv.WorkerFailed(change.worker, change.reason))
+        if change.worker in self._change and change.state != change.was:  # else it is a fault
+            self._own_words.pop(change.worker, None)
+            if change.state in ("degraded", "failed"):
+                self._own_words[change.worker] = (change.state, change.reason)
+            self._show()
 
     def _feed(self, event: sv.Input) -> None:
         """Hand it to supervision and do what follows, to the end, before the next is looked at."""
@@ -182,23 +194,18 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             log.warning(text)
         else:
             log.info(text)
-        self._publish(change)
-        if change.state == "active":
-            self._tell_latecomer(change.worker)
-        self._diagnose()
-
-    def _tell_latecomer(self, newcomer: str) -> None:
-        """Say again who is active, for the one that was not there to hear it."""
-        for worker, (state, reason) in self.states().items():
-            if worker != newcomer and state == "active":
-                self._publish(WorkerChanged(worker=worker, state=state, was=state, reason=reason))
-
-    def _publish(self, change: WorkerChanged) -> None:
+        if change.state == "inactive":  # it begins anew
+            self._own_words.pop(change.worker, None)
         self._bus.publish(
             events.make(change, source=self._source, wall_s=time.time(), unit=self.config.unit)
         )
+        self._show()
 
-    def _diagnose(self) -> None:
+    def _show(self) -> None:
+        """All states: to people, and to workers, the latest for those that come late as well."""
+        known = self.states().items()
+        states = {worker: state for worker, (state, _) in known if state != "absent"}
+        self._states.publish(String(data=msgspec.json.encode(states).decode()))
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
         message.status = [

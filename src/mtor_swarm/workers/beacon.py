@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mtor_swarm.events import Pose, ReflexChanged, UnitState, WorkerChanged
+from mtor_swarm.events import Pose, ReflexChanged, UnitState
 
 AGAIN_S = 2.0
 """Beacons are never repaired: who joined late or missed one has the next after this time."""
@@ -51,11 +51,9 @@ class Beacon:
         """The stop latch."""
         self._put(latched=reflex.latched)
 
-    def worked(self, worker: WorkerChanged) -> None:
-        """One worker's state."""
-        workers = {**self._state.workers, worker.worker: worker.state}
-        if len(workers) <= MAX_WORKERS:
-            self._put(workers=workers)
+    def worked(self, workers: dict[str, str]) -> None:
+        """Each worker's state."""
+        self._put(workers=dict(sorted(workers.items())[:MAX_WORKERS]))
 
     def heard(self, units: list[str], dropped: int) -> None:
         """Which units this one hears, and how much it has dropped so far."""

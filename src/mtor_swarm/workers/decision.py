@@ -84,7 +84,7 @@ class DecisionWorker(Worker):
         self.on("mtor.target.seen", self._seen)
         self.on("mtor.target.lost", self._lost)
         self.on("mtor.member.changed", self._member)
-        self.on("mtor.reflex.changed", self._reflex)
+        self.hear(String, "reflex/state", self._reflex, STATE_QOS, always=True)
 
     def stop(self) -> None:
         """Leave no velocity behind that reflex would follow a moment longer."""
@@ -155,6 +155,5 @@ class DecisionWorker(Worker):
     def _member(self, event: Event) -> None:
         self._take(events.payload(event, MemberChanged))
 
-    def _reflex(self, event: Event) -> None:
-        if event.unit == self.config.unit:  # other units' latches come in their beacons
-            self._take(Latched(events.payload(event, ReflexChanged).latched))
+    def _reflex(self, message: String) -> None:
+        self._take(Latched(msgspec.json.decode(message.data, type=ReflexChanged).latched))

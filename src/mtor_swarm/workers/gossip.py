@@ -73,6 +73,7 @@ class GossipWorker(Worker):
         self._verifier = Ed25519Verifier()
         self._showing = threading.Lock()
         self._members: dict[str, MemberInfo] = {}
+        self._beacons: dict[str, String] = {}
         self._refused_s = 0.0
         self._picture = b""
 
@@ -83,13 +84,16 @@ class GossipWorker(Worker):
         self._guard = ReplayGuard(entries=self._obeyed())
         self.on(ALL, self._on_realm_event)
         self.hear(Odometry, "odom", self._on_odom, SENSOR_QOS)
-        self.hear(String, "state", self._on_state, STATE_QOS)
+        self.hear(String, "state", self._on_state, STATE_QOS, always=True)
+        self.hear(String, "workers", self._on_workers, STATE_QOS, always=True)
+        self.hear(String, "reflex/state", self._on_reflex, STATE_QOS, always=True)
         self.hear(CompressedImage, "camera/annotated/compressed", self._on_picture, SENSOR_QOS)
 
     def start(self) -> None:
         # Each start is a boot of its own: who has left the swarm stays away until the next.
         self._identity = Identity.open(self._folder)
         self._members.clear()
+        self._beacons.clear()
         self._inbox: Inbox[Callable[[], None]] = Inbox(MAX_INBOX)
         driver = SwarmDriver(
             self.config.swarm,
@@ -144,11 +148,9 @@ class GossipWorker(Worker):
             return
         self._spread(event)
         if event.type == "mtor.worker.changed":
-            worker = payload(event, WorkerChanged)
-            self._show(lambda: self._beacon.worked(worker))
-        elif event.type == "mtor.reflex.changed":
-            reflex = payload(event, ReflexChanged)
-            self._show(lambda: self._beacon.reflexed(reflex))
+            change = payload(event, WorkerChanged)
+            if change.worker == "decision" and change.state == "active" != change.was:
+                self._hand_over(events.BULK, self._introduce)
 
     def _spread(self, event: Event) -> None:
         driver = self._driver
@@ -172,6 +174,14 @@ class GossipWorker(Worker):
     def _on_state(self, message: String) -> None:
         state = msgspec.json.decode(message.data, type=UnitState)
         self._show(lambda: self._beacon.decided(state))
+
+    def _on_workers(self, message: String) -> None:
+        workers = msgspec.json.decode(message.data, type=dict[str, str])
+        self._show(lambda: self._beacon.worked(workers))
+
+    def _on_reflex(self, message: String) -> None:
+        reflex = msgspec.json.decode(message.data, type=ReflexChanged)
+        self._show(lambda: self._beacon.reflexed(reflex))
 
     def _on_picture(self, message: CompressedImage) -> None:
         self._picture = bytes(message.data)
@@ -239,16 +249,20 @@ class GossipWorker(Worker):
             self._count("impostors", f"a beacon of {state.unit[:64]} from {member}: dropped")
             return
         text = String(data=msgspec.json.encode(state).decode())
+        self._beacons[member] = text
         self._hand_over(events.BULK, lambda: self._neighbours.publish(text), key=member)
 
     def _on_member(self, info: MemberInfo, was: str) -> None:
         self._members[info.id] = info
-        others = [each for each in self._members.values() if each.id != info.id]
+        if self._counts(info):
+            changed = MemberChanged(member=info.id, unit=info.unit, state=info.state, was=was)
+            self._hand_over(events.NOTICE, lambda: self._member_changed(changed))
+
+    def _counts(self, info: MemberInfo) -> bool:
+        """Observers are nobody's neighbours, and of two with a name one lives on."""
+        others = [each for each in tuple(self._members.values()) if each.id != info.id]
         twin = any(each.unit == info.unit and each.state not in GONE for each in others)
-        if info.role != "unit" or (info.state in GONE and twin):
-            return  # observers are nobody's neighbours, and of two with a name one lives on
-        changed = MemberChanged(member=info.id, unit=info.unit, state=info.state, was=was)
-        self._hand_over(events.NOTICE, lambda: self._member_changed(changed))
+        return info.role == "unit" and not (info.state in GONE and twin)
 
     def _on_ask(self, member: str, kind: str, payload: bytes) -> bytes:
         if kind != "thumbnail":
@@ -304,6 +318,16 @@ class GossipWorker(Worker):
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             self.get_logger().warning(f"{path}: {error}; commands of before are forgotten")
             return {}
+
+    def _introduce(self) -> None:
+        """Tell a decision that begins who is there, and of the gone where they were last."""
+        for member, text in tuple(self._beacons.items()):
+            info = self._members.get(member)
+            if info is not None and self._counts(info):
+                self._neighbours.publish(text)
+                self.say(
+                    MemberChanged(member=member, unit=info.unit, state=info.state, was=info.state)
+                )
 
     def _tell_all(self, said: msgspec.Struct) -> None:
         self.say(said)

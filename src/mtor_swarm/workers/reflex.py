@@ -13,6 +13,7 @@ from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
+import msgspec
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import LaserScan
@@ -23,14 +24,12 @@ from mtor_swarm.errors import SwarmError
 from mtor_swarm.events import (
     Command,
     CommandAcknowledged,
-    Event,
     ReflexChanged,
-    WorkerChanged,
     from_json,
     payload,
 )
 from mtor_swarm.paths import unit_state
-from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, SENSOR_QOS, STOP_QOS
+from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, SENSOR_QOS, STATE_QOS, STOP_QOS
 from mtor_swarm.realm.gate import Gate, Scan, Velocity, Verdict
 from mtor_swarm.realm.worker import STEADY, Worker
 from mtor_swarm.workers.latch import Latch, LatchFile
@@ -64,6 +63,7 @@ class ReflexWorker(Worker):
     def __init__(self, *, config: RealmConfig) -> None:
         super().__init__(name="reflex", config=config)
         self._wheels = self.create_publisher(Twist, "cmd_vel", CONTROL_QOS)
+        self._shown = self.create_publisher(String, "reflex/state", STATE_QOS)
         self._watch: Any = None
         self._latch = Latch(unit_state(config.state_dir, config.unit))
         self._scribe = ThreadPoolExecutor(1, thread_name_prefix="latch")
@@ -80,7 +80,6 @@ class ReflexWorker(Worker):
         watch = self._guarded("the watch", self._step)
         self._watch = self.create_timer(WATCH_S, lambda: watch(), clock=STEADY)  # noqa: PLW0108
         self._watch.cancel()
-        self.on("mtor.worker.changed", self._on_worker)
         self.hear(String, "stop", self._on_stop, STOP_QOS, always=True)
         self.hear(String, "command", self._on_command, COMMAND_QOS)
         self.hear(Odometry, "odom", self._on_odom, SENSOR_QOS)
@@ -88,7 +87,7 @@ class ReflexWorker(Worker):
         self.hear(Twist, "wanted_vel", self._on_wanted, CONTROL_QOS)
 
     def start(self) -> None:
-        self._told, self._sent = None, None
+        self._sent = None
         if self._latch.now.latched and self._latch.now.command:
             self._pending[self._latch.now.command] = 0  # we may have died before it was confirmed
         self._step()
@@ -102,13 +101,6 @@ class ReflexWorker(Worker):
             self.destroy_timer(self._watch)
             self._watch = None
         self._pending.clear()
-
-    def _on_worker(self, event: Event) -> None:
-        """A worker that begins has missed what was said before: say again what holds."""
-        began = payload(event, WorkerChanged).state == "active"
-        if event.unit == self.config.unit and began and self._told != ReflexChanged(latched=False):
-            self._told = None
-            self._step()
 
     def _on_wanted(self, message: Twist) -> None:
         self._gate.want(Velocity(message.linear.x, message.angular.z), time.monotonic())
@@ -276,3 +268,4 @@ class ReflexWorker(Worker):
         if urgent or now - self._told_s >= TELL_S:
             self._told, self._told_s = news, now
             self.say(news)
+            self._shown.publish(String(data=msgspec.json.encode(news).decode()))
