@@ -6,87 +6,20 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from mtor_swarm.events import MissionDone, TargetSeen, UnitChanged, WorkerChanged
-from tests import need
-from tests.system.gateway_scene import PATIENCE_S, Scene, Served
+from tests.browser.viewer import PLACES, Viewer
+from tests.system.gateway_scene import Scene, Served
 
 pytestmark = pytest.mark.timeout(300)
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 NAME = "<img src=x onerror=attacked=1>"
 ATTACK = '<img src=x onerror="window.attacked=1"><script>window.attacked=1</script>'
-PLACES = {"r1": (-4.0, 2.0, 0.0), "r2": (3.0, -2.0, 1.5), "r3": (0.0, 0.0, -3.0)}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = need.program("chromium", "chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def scene() -> Iterator[Scene]:
-    with Scene(*PLACES) as made:
-        for name, place in PLACES.items():
-            made.units[name].beacon(*place, doing="searching", hears=["r1", "r2"])
-        yield made
-
-
-class Viewer:
-    """The page as a person has it, and its complaints."""
-
-    def __init__(self, browser: Browser, scene: Scene, **options: Any) -> None:
-        self.complaints: list[str] = []
-        self.page: Page = browser.new_page(**options)
-        self.page.set_default_timeout(1000 * PATIENCE_S)
-        self.page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(scene.gateway.url)
-        self.until("it is live", lambda: self.value("window.mtor?.link") == "live")
-
-    def value(self, expression: str) -> Any:
-        return self.page.evaluate(expression)
-
-    def until(self, what: str, met: Callable[[], Any]) -> None:
-        """Wait, generously; the page's own policy forbids Playwright's in-page waiting."""
-        for _ in range(int(PATIENCE_S * 20)):
-            if met():
-                return
-            self.page.wait_for_timeout(50)
-        raise AssertionError(f"waited {PATIENCE_S:g} s: {what}; {self.complaints}")
-
-    def shows(self, selector: str, text: str) -> None:
-        """Wait until some element that is visible holds the text."""
-        self.page.locator(selector, has_text=text).first.wait_for()
-
-    def holds(self, selector: str, text: str) -> None:
-        """The same of an element that may have been put away again meanwhile."""
-        self.page.locator(selector, has_text=text).first.wait_for(state="attached")
-
-
-@pytest.fixture
-def viewer(browser: Browser, scene: Scene) -> Iterator[Viewer]:
-    opened = Viewer(browser, scene, viewport={"width": 1280, "height": 800})
-    yield opened
-    opened.page.close()
 
 
 def colour(viewer: Viewer, px: float, py: float) -> np.ndarray:
@@ -268,7 +201,9 @@ def test_a_units_picture_is_shown_or_why_there_is_none(scene: Scene, viewer: Vie
 
 
 def test_it_fits_a_phone(browser: Browser, scene: Scene) -> None:
-    phone = Viewer(browser, scene, viewport={"width": 390, "height": 844}, has_touch=True)
+    phone = Viewer(
+        browser, scene.gateway.url, viewport={"width": 390, "height": 844}, has_touch=True
+    )
     still(phone, PLACES)
     assert phone.value("document.documentElement.scrollWidth") <= 390
     stop = phone.page.locator("#stop").bounding_box()
@@ -283,7 +218,7 @@ def test_it_fits_a_phone(browser: Browser, scene: Scene) -> None:
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_it_follows_the_readers_scheme(browser: Browser, scene: Scene, scheme: str) -> None:
-    opened = Viewer(browser, scene, color_scheme=scheme)
+    opened = Viewer(browser, scene.gateway.url, color_scheme=scheme)
     ground = opened.value("getComputedStyle(document.body).backgroundColor")
     bright = sum(json.loads(ground.removeprefix("rgb").replace("(", "[").replace(")", "]"))) / 3
     assert (bright > 128) is (scheme == "light")

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from mtor_swarm.cli.stage import Stage
 from tests import need
-from tests.browser.test_gateway_page import FLAGS
+from tests.browser.viewer import FLAGS
 from tests.system.test_sim_run import free_ports
 
 BOUND_S = 300.0

@@ -9,7 +9,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -30,6 +32,7 @@ from mtor_swarm.events import (
 from mtor_swarm.gateway.app import create_app
 from mtor_swarm.realm import commands
 from mtor_swarm.swarm.driver import SwarmDriver
+from mtor_swarm.swarm.gossip.wire import Role
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
 from mtor_swarm.swarm.observer import Observer
 
@@ -56,15 +59,20 @@ def until(what: str, met: Callable[[], Any]) -> Any:
 class Unit:
     """A real member that says what a test tells it to, and checks commands as a realm does."""
 
-    def __init__(self, name: str, seeds: list[str], operators: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, name: str, seeds: list[str], operators: tuple[str, ...] = (), role: Role = "unit"
+    ) -> None:
         self.name = name
         self.commands: list[Command] = []
         self.picture: bytes | None = None
+        self.slow = False
+        self.asked = 0
         self._operators = operators
         self.driver = SwarmDriver(
             SwarmConfig(seeds=seeds),
             Identity.ephemeral(),
             unit=name,
+            role=role,
             on_event=self._heard,
             on_member=lambda member, was: None,
             on_beacon=lambda member, state: None,
@@ -110,7 +118,10 @@ class Unit:
         if commands.check(command, self.name, self._operators, Ed25519Verifier(), now_s):
             self.commands.append(command)
 
-    def _asked(self, member: str, kind: str, question: bytes) -> bytes:
+    def _asked(self, member: str, kind: str, question: bytes) -> bytes | Future[bytes]:
+        self.asked += 1
+        if self.slow:
+            return Future()  # for ever
         if self.picture is None:
             raise SwarmError(f"{self.name} has no camera")
         return self.picture
@@ -127,6 +138,7 @@ class Served:
             create_app(observer, plan=PLAN, operator=operator),
             log_level="warning",
             ws_max_size=1024,
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
@@ -165,6 +177,15 @@ class Scene:
         operators = (fingerprint(self.operator.public_key),)
         unit = self.units[name] = Unit(name, self.seeds, operators)
         return unit
+
+    @contextmanager
+    def serve(self, observer: Observer) -> Iterator[Served]:
+        """One more gateway, of what another observer knows."""
+        served = Served(observer, self.operator)
+        try:
+            yield served
+        finally:
+            served.stop()
 
     def known(self, name: str) -> dict[str, Any]:
         """What the observer knows of a unit."""

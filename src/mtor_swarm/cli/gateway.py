@@ -104,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
             proxy_headers=False,
             limit_concurrency=MAX_CONNECTIONS,
             ws_max_size=MAX_SPOKEN_BYTES,
+            ws_per_message_deflate=False,  # for each page anew, and all pages are on this machine
             timeout_graceful_shutdown=1,
         )
         _Server(config, {"operator": operator.member_id}).run(sockets=[listening])

@@ -9,31 +9,36 @@
 | `GET /api/units/{unit}/thumbnail.jpg` | the unit's latest picture, asked for directly |
 | `GET /api/commands` | the last commands and who has answered what |
 | `POST /api/commands` `{"text": "all units hold"}` | issues a command |
-| `WebSocket /ws` | a snapshot, then changes, each `{"kind": KIND, KIND: value}` |
+| `WebSocket /ws` | a snapshot, then changes, or a pulse, each `{"kind": KIND, KIND: value}` |
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import FastAPI, Query, Request, Response, WebSocket
+from fastapi import FastAPI, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from mtor_swarm.errors import CommandError, SwarmError
 from mtor_swarm.gateway.desk import Desk
 from mtor_swarm.gateway.guard import Guard
-from mtor_swarm.gateway.hub import MAX_CLIENTS, Client, Hub
+from mtor_swarm.gateway.hub import MAX_CLIENTS, Client, Hub, message
 from mtor_swarm.gateway.thumbnails import Thumbnails
 from mtor_swarm.ports import Signer, Swarm
 
 STATIC = Path(__file__).parent / "static"
 SNAPSHOT_EVENTS = 300
+SNAPSHOT_BYTES = 512 * 1024
+"""Of events in a snapshot: a page that fell behind must be able to catch up."""
+PULSE_S = 2.0
+"""A page that has heard nothing for three of these shows that it is cut off."""
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 """Close codes of RFC 6455 and its registry."""
 
@@ -124,6 +129,8 @@ class _Gateway:
         Browsers report every 404 as an error, and a camera that starts late is none.
         """
         try:
+            if unit not in self._swarm.snapshot()["units"]:
+                raise SwarmError(f"no unit {unit[:64]} is known here: /api/units names them")
             picture = await self._thumbnails.get(unit)
         except SwarmError as error:
             return _json({"error": str(error)}, 200 if quiet else 404)
@@ -154,30 +161,54 @@ class _Gateway:
             await socket.close(TRY_AGAIN_LATER, reason)
             return
         telling = asyncio.create_task(self._tell(socket, client))
+        listening = asyncio.create_task(socket.receive())
+        both = (telling, listening)
         try:
-            message = await socket.receive()
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._hub.leave(client)
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
-        if message["type"] != "websocket.disconnect":
+            for each in both:
+                each.cancel()
+            told, heard = await asyncio.gather(*both, return_exceptions=True)
+        if isinstance(heard, dict) and heard["type"] != "websocket.disconnect":
             await socket.close(POLICY_VIOLATION, "this socket only tells")
+        elif isinstance(told, Exception) and not isinstance(told, WebSocketDisconnect):
+            raise told  # a defect: the page is hung up on and comes back
 
     async def _tell(self, socket: WebSocket, client: Client) -> None:
+        """Tell whatever changes, and that we are alive where nothing does."""
         while True:
-            await socket.send_text(await client.take(self._snapshot))
+            try:
+                text = await asyncio.wait_for(client.take(self._snapshot), PULSE_S)
+            except asyncio.TimeoutError:
+                text = message("pulse", {"now_s": time.time()})
+            await socket.send_text(text)
 
     def _snapshot(self, dropped: int) -> str:
         known = self._swarm.snapshot()
         everything = {
             "units": list(known["units"].values()),
             "members": list(known["members"].values()),
-            "events": known["events"][-SNAPSHOT_EVENTS:],
+            "events": _latest(known["events"]),
             "commands": self._desk.recent(),
             "plan": self._plan,
             "dropped": dropped,
+            "now_s": time.time(),
         }
-        return msgspec.json.encode({"kind": "snapshot", "snapshot": everything}).decode()
+        return message("snapshot", everything)
+
+
+def _latest(events: list[dict[str, Any]]) -> list[msgspec.Raw]:
+    """The last events that a snapshot has room for, as JSON."""
+    found: list[msgspec.Raw] = []
+    room = SNAPSHOT_BYTES
+    for event in reversed(events[-SNAPSHOT_EVENTS:]):
+        text = msgspec.json.encode(event)
+        room -= len(text)
+        if room < 0:
+            break
+        found.append(msgspec.Raw(text))
+    return found[::-1]
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -27,6 +27,11 @@ MAX_EVENTS = 1000
 """Events that wait for the loop, which takes them all at once."""
 
 
+def message(kind: str, value: Any) -> str:
+    """What pages are sent: {"kind": kind, kind: value}."""
+    return msgspec.json.encode({"kind": kind, kind: value}).decode()
+
+
 class Client:
     """What waits for one page. A new one is behind, and so is first given a snapshot."""
 
@@ -112,7 +117,7 @@ class Hub:
     def tell(self, kind: str, value: Any) -> None:
         """Broadcast {"kind": kind, kind: value}; call it in the event loop."""
         if self.clients:
-            text = msgspec.json.encode({"kind": kind, kind: value}).decode()
+            text = message(kind, value)
             for client in self.clients:
                 client.put(text)
 

@@ -12,7 +12,7 @@ const store = new Store();
 const map = new MapView(at("map"), store);
 const cards = new Cards(at("units"), at("count"), store, map);
 new Events(at("events"), at("filter"), at("pause"), store);
-new Mission(at("mission"), store);
+const mission = new Mission(at("mission"), store);
 const command = new Command(at("command"), at("answers"), store);
 
 function toggle(id, name) {
@@ -38,7 +38,7 @@ const keys = {
 };
 document.addEventListener("keydown", (press) => {
   const typing = press.target.matches("input, select, textarea");
-  if (typing || press.ctrlKey || press.metaKey || press.altKey || !(press.key in keys)) return;
+  if (typing || press.repeat || press.ctrlKey || press.metaKey || press.altKey || !(press.key in keys)) return;
   press.preventDefault();
   keys[press.key]();
 });
@@ -47,6 +47,7 @@ connect((message) => store.take(message), (state, text) => {
   at("link").dataset.state = state;
   at("link").querySelector(".text").textContent = text;
   document.body.classList.toggle("stale", state !== "live");
+  mission.cutOff(state === "lost");
 });
 
 // For tests and the curious: what the page knows and where it has drawn it. Read only.

@@ -1,4 +1,6 @@
 // How things on the map are drawn. Places in metres go through `project`; sizes are CSS pixels.
+import { clock } from "./format.js";
+
 const HULL_M = 0.18;
 const LEAST_RADIUS_PX = 8;
 const FONT = "system-ui, sans-serif";
@@ -203,13 +205,28 @@ export class Brush {
     pen.restore();
   }
 
-  label(unit) {
-    const [x, y] = this.#project(unit.at.x_m, unit.at.y_m);
-    const when = unit.lost_at_s ? new Date(unit.lost_at_s * 1000).toLocaleTimeString("en-GB") : "";
-    const does = unit.lost ? `lost ${when}` : unit.state.latched ? "latched" : unit.state.doing;
-    const below = y + this.#radius() + 15;
-    this.#text(unit.unit, x, below, unit.lost ? this.#ink.dim : this.#ink.ink, true);
-    if (does) this.#text(does, x, below + 13, unit.state.latched && !unit.lost ? this.#ink.stop : this.#ink.dim);
+  // The names of all, and what each does where that hides no name and nobody's doing.
+  labels(units) {
+    const taken = [];
+    const free = (box) => taken.every((each) =>
+      box[2] < each[0] || box[0] > each[2] || box[3] < each[1] || box[1] > each[3]);
+    const lines = units.map((unit) => {
+      const [x, y] = this.#project(unit.at.x_m, unit.at.y_m);
+      return [unit, x, y + this.#radius() + 15];
+    });
+    for (const [unit, x, y] of lines) {
+      this.#text(unit.unit, x, y, unit.lost ? this.#ink.dim : this.#ink.ink, true);
+      taken.push(this.#box(unit.unit, x, y));
+    }
+    lines.sort(([a], [b]) => rank(b) - rank(a)); // what matters more has the place
+    for (const [unit, x, y] of lines) {
+      const when = unit.lost_at_s ? clock(unit.lost_at_s * 1000) : "";
+      const does = unit.lost ? `lost ${when}` : unit.state.latched ? "held" : unit.state.doing;
+      const box = this.#box(does ?? "", x, y + 13);
+      if (!does || !(unit.chosen || free(box))) continue;
+      taken.push(box);
+      this.#text(does, x, y + 13, unit.state.latched && !unit.lost ? this.#ink.stop : this.#ink.dim);
+    }
   }
 
   ruler() {
@@ -255,6 +272,12 @@ export class Brush {
     pen.stroke();
   }
 
+  // Where a text stands: left, top, right, bottom.
+  #box(text, x, y) {
+    const half = this.#pen.measureText(text).width / 2 + 2;
+    return [x - half, y - 10, x + half, y + 2];
+  }
+
   #text(text, x, y, ink, bold = false) {
     const pen = this.#pen;
     pen.font = `${bold ? "600 12px" : "11px"} ${FONT}`;
@@ -267,3 +290,5 @@ export class Brush {
     pen.fillText(text, x, y);
   }
 }
+
+const rank = (unit) => 4 * unit.chosen + 2 * unit.lost + Boolean(unit.state?.latched);

@@ -1,7 +1,8 @@
 // One card a unit: what it does, how it is, what it sees.
-import { ago, clock, colourOf, el, fixed, isLost, onTheme, place } from "./format.js";
+import { ago, clock, colourOf, el, fixed, isLost, onTheme, place, since } from "./format.js";
 import { Thumbnail } from "./thumbnail.js";
 
+const OLD_S = 3; // units say how they are several times a second
 const COMING = ["starting", "inactive"];
 const LIFE = { alive: "", suspect: "suspect", dead: "lost", left: "left" };
 
@@ -52,8 +53,10 @@ export class Cards {
       card.show(this.#store.units.get(name), colourOf(index), this.#map.chosen === name, (worker, state) =>
         this.#store.reason(name, worker, state));
     });
-    const lost = names.filter((name) => isLost(this.#store.units.get(name))).length;
-    text(this.#count, `${names.length - lost} here${lost ? `, ${lost} lost` : ""}`);
+    const count = (...states) => names.filter((name) =>
+      states.includes(this.#store.units.get(name).member_state)).length;
+    const parts = [[count("alive", "suspect"), "here"], [count("dead"), "lost"], [count("left"), "left"]];
+    text(this.#count, parts.filter(([n, is]) => n || is === "here").map((each) => each.join(" ")).join(", "));
   }
 }
 
@@ -62,7 +65,7 @@ class Card {
     const part = (className, tag = "span") => el(tag, { className });
     this.doing = part("doing");
     this.life = part("badge");
-    this.latch = el("span", { className: "badge latch", hidden: true }, "latched");
+    this.latch = el("span", { className: "badge latch", hidden: true }, "held");
     this.heard = part("heard");
     this.facts = part("facts", "p");
     this.workers = part("workers", "p");
@@ -96,6 +99,7 @@ class Card {
     this.life.hidden = unit.member_state === "alive";
     this.latch.hidden = lost || !state.latched;
     text(this.heard, ago(unit.heard_s));
+    this.heard.classList.toggle("old", !lost && since(unit.heard_s) > OLD_S);
     this.heard.title = `last heard ${clock((unit.heard_s ?? 0) * 1000)}`;
     text(this.facts, lost ? lostFacts(unit) : liveFacts(state));
     this.#showWorkers(lost ? {} : state.workers ?? {}, reason);
@@ -134,9 +138,10 @@ function liveFacts(state) {
 }
 
 function lostFacts(unit) {
-  const when = unit.lost_at_s ? `since ${clock(unit.lost_at_s * 1000)}` : "";
+  const when = unit.lost_at_s ? `since ${clock(unit.lost_at_s * 1000)}` : "before this viewer came";
   const where = unit.lost_x_m == null ? "" : `at ${place(unit.lost_x_m, unit.lost_y_m)}`;
-  return ["lost", when, where].filter(Boolean).join(" ");
+  const how = unit.member_state === "left" ? "has left" : "lost";
+  return [how, when, where].filter(Boolean).join(" ");
 }
 
 function text(element, wanted) {

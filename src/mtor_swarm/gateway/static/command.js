@@ -1,5 +1,5 @@
 // The command box with its completion and history, STOP and Release, and who answered what.
-import { clock, el, fixed } from "./format.js";
+import { clock, el, fixed, since } from "./format.js";
 
 const VERBS = ["hold", "release", "search", "return"];
 const WORDS = ["all units", "all but", "and"];
@@ -7,6 +7,9 @@ const MAX_HISTORY = 50;
 const MAX_HINTS = 8;
 const RECENT_S = 15;
 const FADE_MS = 12_000;
+const PATIENCE_MS = 4000;
+const UNSENT = "The gateway does not answer, so the units go on as they are. To stop them, use a stop of "
+  + "their own, or on a machine that reaches them: mtor say \"all units hold\"";
 const STATUS = {
   asked: "… asked",
   accepted: "✓ accepted",
@@ -48,18 +51,23 @@ export class Command {
   }
 
   async send(text) {
+    this.#panel("open", `“${text}”`, "sending …", "");
     try {
       const answer = await fetch("/api/commands", {
         method: "POST",
+        priority: "high",
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ text }),
+        signal: AbortSignal.timeout(PATIENCE_MS),
       });
       const said = await answer.json();
-      if (!answer.ok) return this.#refused(text, said.error);
+      if (answer.status === 422) return this.#refused(text, "not understood, nothing was sent", said.error);
+      if (!answer.ok) return this.#refused(text, "NOT SENT", said.error);
       this.#store.take({ kind: "command", command: this.#store.commands.get(said.id) ?? said });
       return true;
-    } catch {
-      return this.#refused(text, "NOT SENT: the gateway does not answer");
+    } catch (error) {
+      const late = error.name === "TimeoutError";
+      return this.#refused(text, late ? "no answer: it may not have been sent" : "NOT SENT", UNSENT);
     }
   }
 
@@ -134,8 +142,8 @@ export class Command {
     this.#hint();
   }
 
-  #refused(text, reason) {
-    this.#panel("bad", `“${text}”`, "not understood or not sent", el("p", {}, reason));
+  #refused(text, what, reason) {
+    this.#panel("bad", `“${text}”`, what, el("p", {}, reason));
     return false;
   }
 
@@ -143,7 +151,7 @@ export class Command {
   #latest() {
     const command = [...this.#store.commands.values()].at(-1);
     if (!command || this.#closed.has(command.id)) return;
-    if (command.id !== this.#shown && Date.now() / 1000 - command.issued_s > RECENT_S) return;
+    if (command.id !== this.#shown && since(command.issued_s) > RECENT_S) return;
     const { rows } = command;
     const silent = rows.filter((row) => row.status === "silent").length;
     const refused = rows.filter((row) => row.status === "refused").length;

@@ -3,6 +3,7 @@ import { clock, el, fixed, place } from "./format.js";
 
 const SHOWN = 150;
 const MEASURED = (data) => (data.speed_mps == null ? "" : ` at ${fixed(data.speed_mps, 3)} m/s`);
+const quoted = (text) => (text ? ` “${text}”` : "");
 
 // How each type reads; what is not here is shown as it is.
 const READS = {
@@ -15,16 +16,18 @@ const READS = {
     `${d.latched ? "latched" : d.blocked ? "blocked" : "free"}${because(d.reason)}`,
   "mtor.stop.issued": (d) => `“${d.text}” to ${d.units.length} units`,
   "mtor.command.issued": (d) => `“${d.text}” to ${d.units.length} units`,
-  "mtor.command.acknowledged": (d) => `${d.status}${MEASURED(d)}${because(d.reason)}`,
+  "mtor.command.acknowledged": (d, said) =>
+    `${d.status}${quoted(said(d.command))}${MEASURED(d)}${because(d.reason)}`,
   "mtor.mission.done": (d) => `${d.mission} ${d.verdict} after ${fixed(d.seconds)} s${because(d.reason)}`,
   "mtor.viewer.behind": (d) => `this page was slow: ${d.dropped} messages left out, now up to date`,
 };
 const because = (reason) => (reason ? `: ${reason}` : "");
 
-function reads(event) {
+// `said(id)` is the text of a command.
+function reads(event, said) {
   try {
     const known = READS[event.type];
-    if (known) return known(event.data);
+    if (known) return known(event.data, said);
   } catch {
     // Data of an unexpected form is shown as it is.
   }
@@ -72,7 +75,9 @@ export class Events {
     const wanted = this.#filter.value;
     const found = this.#store.events.filter((event) => !wanted || event.type === wanted);
     const kept = new Map([...this.#list.children].map((row) => [row.dataset.id, row]));
-    const rows = found.slice(-SHOWN).reverse().map((event) => kept.get(event.id) ?? row(event));
+    const shown = wanted ? found.map((event) => [event, 1]) : folded(found);
+    const rows = shown.slice(-SHOWN).reverse().map(([event, times]) =>
+      kept.get(`${event.id} ${times}`) ?? row(event, times, this.#store));
     if (!rows.length) rows.push(el("li", { className: "none" }, "Nothing has happened yet."));
     this.#list.replaceChildren(...rows);
   }
@@ -87,15 +92,33 @@ export class Events {
   }
 }
 
-function row(event) {
+// A unit that goes on seeing the same is one row, its latest, with how many times it has.
+function folded(events) {
+  const rows = [];
+  const latest = new Map(); // by unit
+  for (const event of events) {
+    const sight = event.type === "mtor.target.seen" ? event.data.label : null;
+    const before = latest.get(event.unit);
+    const again = sight !== null && before?.sight === sight;
+    const times = again ? before.times + 1 : 1;
+    if (again) rows[before.index] = null;
+    latest.set(event.unit, { sight, times, index: rows.length });
+    rows.push([event, times]);
+  }
+  return rows.filter(Boolean);
+}
+
+function row(event, times, store) {
+  const claim = store.isClaim(event);
   const item = el(
     "li",
-    { title: `${event.type} ${event.time}` },
+    { title: `${event.type} ${event.time}${claim ? `: signed by another, not by ${event.unit}` : ""}` },
     el("time", { dateTime: event.time }, clock(event.time)),
-    el("b", {}, event.unit || event.source || ""),
-    el("span", { className: "text" }, reads(event)),
+    el("b", {}, `${event.unit || event.source || ""}${claim ? "?" : ""}`),
+    el("span", { className: "text" }, reads(event, (id) => store.said(id)),
+      times > 1 ? el("span", { className: "times" }, ` ×${times}`) : ""),
   );
-  item.dataset.id = event.id;
-  item.dataset.tone = toneOf(event);
+  item.dataset.id = `${event.id} ${times}`;
+  item.dataset.tone = claim ? "bad" : toneOf(event);
   return item;
 }

@@ -20,9 +20,15 @@ export const fixed = (value, digits = 1) =>
 
 export const place = (x, y) => `(${fixed(x)}, ${fixed(y)})`;
 
+// The gateway's clock: this page's may go wrong, and "heard 30 s ago" must be true.
+let skew_s = 0;
+export const setNow = (wall_s) => { skew_s = wall_s - Date.now() / 1000; };
+export const now = () => Date.now() / 1000 + skew_s;
+export const since = (wall_s) => Math.max(0, now() - (wall_s ?? 0));
+
 export function ago(wall_s) {
   if (!wall_s) return "never";
-  const seconds = Math.max(0, Date.now() / 1000 - wall_s);
+  const seconds = since(wall_s);
   if (seconds < 2) return "now";
   if (seconds < 60) return `${Math.floor(seconds)} s ago`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;

@@ -172,7 +172,7 @@ export class MapView extends EventTarget {
     for (const unit of units) if (unit.lost) brush.lost(unit);
     for (const unit of units) if (!unit.lost) brush.unit(unit);
     const labelled = units.length > MANY ? units.filter((unit) => unit.chosen) : units;
-    for (const unit of labelled) brush.label(unit);
+    brush.labels(labelled);
     brush.ruler();
   }
 

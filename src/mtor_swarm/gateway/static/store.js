@@ -1,4 +1,6 @@
 // What is known of the swarm, kept as the gateway tells it. Bounded. Parts listen for what changed.
+import { setNow } from "./format.js";
+
 const MAX_EVENTS = 500;
 const MAX_COMMANDS = 16;
 const MAX_REASONS = 4096;
@@ -24,6 +26,7 @@ export class Store extends EventTarget {
     else if (message.kind === "members") value.forEach((member) => this.#member(member));
     else if (message.kind === "events") this.#add(value);
     else if (message.kind === "command") this.#command(value);
+    else if (message.kind === "pulse") setNow(value.now_s);
     else return; // a newer gateway may tell more
     this.dispatchEvent(new Event(message.kind));
   }
@@ -32,6 +35,18 @@ export class Store extends EventTarget {
   reason(unit, worker, state) {
     const told = this.#reasons.get(`${unit} ${worker}`);
     return told?.state === state ? told.reason : "";
+  }
+
+  // Whether an event is in the name of a unit that did not sign it.
+  isClaim(event) {
+    const signer = this.members.get(event.origin);
+    return Boolean(event.unit && signer) && !(signer.role === "unit" && signer.unit === event.unit);
+  }
+
+  // What a command said, if it is known here.
+  said(id) {
+    const known = this.commands.get(id) ?? this.events.find((event) => event.data?.id === id)?.data;
+    return known?.text ?? "";
   }
 
   names() {
@@ -43,6 +58,7 @@ export class Store extends EventTarget {
     this.members = new Map(all.members.map((member) => [member.id, member]));
     this.commands = new Map(all.commands.map((each) => [each.id, each]));
     this.plan = all.plan;
+    setNow(all.now_s);
     this.#add(all.events);
     if (all.dropped > this.dropped) {
       this.#add([noted("mtor.viewer.behind", "", { dropped: all.dropped - this.dropped })]);
@@ -79,8 +95,9 @@ export class Store extends EventTarget {
     for (const event of events) {
       if (this.#seen.has(event.id)) continue; // in the snapshot and told again
       this.#seen.add(event.id);
+      event.data ??= {}; // left out where empty
       this.events.push(event);
-      if (event.type === "mtor.worker.changed") {
+      if (event.type === "mtor.worker.changed" && !this.isClaim(event)) {
         this.#reasons.set(`${event.unit} ${event.data.worker}`, event.data);
         if (this.#reasons.size > MAX_REASONS) this.#reasons.delete(this.#reasons.keys().next().value);
       }

@@ -3,6 +3,9 @@ import { el } from "./format.js";
 
 const PERIOD_MS = 1000;
 const LONGEST_MS = 30_000;
+const PATIENCE_MS = 5000;
+const AT_ONCE = 3; // a browser has six connections to a gateway: a stop must never wait for one
+let asking = 0;
 
 export class Thumbnail {
   missing = "no picture"; // why there can be none, or nothing
@@ -12,6 +15,7 @@ export class Thumbnail {
   #visible = false;
   #failures = 0;
   #timer = 0;
+  #ended = false;
   #watch;
 
   constructor(unit) {
@@ -26,25 +30,35 @@ export class Thumbnail {
   }
 
   end() {
+    this.#ended = true;
     clearTimeout(this.#timer);
     this.#watch.disconnect();
     URL.revokeObjectURL(this.#image.src);
   }
 
   #next(wait) {
+    if (this.#ended) return;
     this.#timer = setTimeout(() => this.#turn(), wait);
   }
 
   async #turn() {
     if (this.missing) this.#none(this.missing);
-    else if (this.#visible && !document.hidden) await this.#ask();
+    else if (this.#visible && !document.hidden) {
+      if (asking >= AT_ONCE) return this.#next(PERIOD_MS / 10);
+      asking++;
+      await this.#ask();
+      asking--;
+    }
     this.#next(Math.min(LONGEST_MS, PERIOD_MS * 2 ** this.#failures));
   }
 
   async #ask() {
     try {
       const name = encodeURIComponent(this.#unit);
-      const answer = await fetch(`/api/units/${name}/thumbnail.jpg?quiet=true`);
+      const answer = await fetch(`/api/units/${name}/thumbnail.jpg?quiet=true`, {
+        priority: "low",
+        signal: AbortSignal.timeout(PATIENCE_MS),
+      });
       const picture = answer.headers.get("content-type") === "image/jpeg";
       if (!picture) throw new Error((await answer.json()).error);
       const old = this.#image.src;
@@ -55,7 +69,7 @@ export class Thumbnail {
       this.#failures = 0;
     } catch (error) {
       this.#failures = Math.min(this.#failures + 1, 5);
-      this.#none(error.message);
+      this.#none(error instanceof TypeError || error.name === "TimeoutError" ? "no answer" : error.message);
     }
   }
 
