@@ -9,12 +9,13 @@ import time
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.event_handler import SubscriptionEventCallbacks
 from std_msgs.msg import String
 
 from mtor_swarm import events
 from mtor_swarm.errors import ModelError
 from mtor_swarm.events import Event, WorkerChanged
-from mtor_swarm.realm.bus import EVENT_QOS, STATE_QOS, RealmBus
+from mtor_swarm.realm.bus import EVENT_QOS, STATE_QOS, RealmBus, heartbeat_qos
 from mtor_swarm.realm.orchestrator import DIAGNOSTICS_QOS, Orchestrator
 from mtor_swarm.realm.worker import Worker
 from tests.ros.realm_stage import CONFIG, Stage
@@ -161,6 +162,31 @@ def test_one_that_always_fails_is_quarantined_and_the_others_work(stage):
     stage.until(lambda: state(orchestrator, "one") == "quarantined")
     stage.until(lambda: active(orchestrator, "two"))
     assert "no weights" in orchestrator.states()["one"][1]
+
+
+def test_who_was_late_itself_does_not_call_others_silent(stage):
+    heard = listen(stage)
+    orchestrator = conduct(stage, "one")
+    stage.until(lambda: orchestrator._bus._publisher.get_subscription_count() == 2)
+    block = stage.nodes[0].create_publisher(String, "block", EVENT_QOS)
+    lost: list[bool] = []
+    stage.nodes[0].create_subscription(
+        String,
+        "one/heartbeat",
+        lambda _: None,
+        heartbeat_qos(1.0),
+        event_callbacks=SubscriptionEventCallbacks(
+            liveliness=lambda info: lost.append(info.alive_count == 0)
+        ),
+    )
+    stage.add(Plain("one"))
+    stage.until(lambda: active(orchestrator, "one") and block.get_subscription_count())
+    stage.until(lambda: False in lost)
+    block.publish(String(data=""))
+    stage.until(lambda: True in lost)
+    stage.until(lambda: lost[-1] is False and orchestrator._supervisor._records["one"].alive)
+    assert "silent" not in {each.data["state"] for each in heard}
+    assert active(orchestrator, "one")
 
 
 def test_what_another_units_workers_do_is_no_concern_nor_is_nonsense(stage):

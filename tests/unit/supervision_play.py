@@ -52,8 +52,8 @@ class Play:
     def seen(self, name="") -> list[str]:
         return self._handle(WorkerSeen(name or self.name))
 
-    def lost(self, name="") -> list[str]:
-        return self._handle(LivelinessLost(name or self.name))
+    def lost(self, name="", *, doubted=False) -> list[str]:
+        return self._handle(LivelinessLost(name or self.name, doubted))
 
     def is_(self, label: str, name="") -> list[str]:
         name = name or self.name

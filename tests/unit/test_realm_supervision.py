@@ -264,3 +264,31 @@ def test_a_worker_lost_while_it_is_asked_is_silent():
     play.lost()
     assert play.state() == "silent"
     assert play.timer is None
+
+
+def test_a_doubted_silence_is_believed_after_one_more_lease():
+    play = Play("reflex")
+    play.up()
+    play.lost(doubted=True)
+    assert play.state() == "active"
+    assert play.timer == play.now + CONFIG.heartbeat_lease_s
+    assert play.wait() == []
+    assert (play.state(), play.reason()) == ("silent", "no heartbeat for 6 s: blocked or dead")
+
+
+def test_a_heartbeat_in_time_ends_the_doubt_and_an_answer_from_before_does_not():
+    play = Play("reflex")
+    play.up()
+    play.seen()
+    play.lost(doubted=True)
+    play.is_("active")
+    play.wait()
+    assert play.state() == "silent"
+    play.seen()
+    play.is_("active")
+    play.lost(doubted=True)
+    assert play.seen() == ["ask reflex"]
+    play.is_("active")
+    assert play.timer is None
+    assert play.state() == "active"
+    assert [each.state for each in play.reports].count("silent") == 1

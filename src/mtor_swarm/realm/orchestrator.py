@@ -8,6 +8,7 @@ orchestrator a unit for as long as it lives.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import deque
@@ -44,6 +45,8 @@ _LEVELS: dict[str, bytes] = {
     "failed": DiagnosticStatus.ERROR,
     "quarantined": DiagnosticStatus.ERROR,
 }
+LATE_BEATS = 2.0
+"""The orchestrator's own loop is late when its beat takes so many times its period."""
 _CHANGED = "mtor.worker.changed"
 
 
@@ -84,6 +87,9 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         self._get = {each: self.create_client(GetState, f"{each}/get_state") for each in workers}
         for each in workers:
             self._watch(each)
+        self._beat_s, self._late_s = clock(), -math.inf
+        self._lease_s = config.supervision.heartbeat_lease_s
+        self.create_timer(self._lease_s / 3, self._on_beat, clock=STEADY)
 
     def states(self) -> dict[str, tuple[str, str]]:
         """Each worker's state, and why it is in it; of an active one, its own word counts."""
@@ -97,7 +103,9 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
     def _watch(self, worker: str) -> None:
         def on_liveliness(info: Any) -> None:
             lost = info.alive_count == 0
-            self._feed(sv.LivelinessLost(worker) if lost else sv.WorkerSeen(worker))
+            self._feed(
+                sv.LivelinessLost(worker, self._was_late()) if lost else sv.WorkerSeen(worker)
+            )
 
         self.create_subscription(
             String,
@@ -106,6 +114,17 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             heartbeat_qos(self.config.supervision.heartbeat_lease_s),
             event_callbacks=SubscriptionEventCallbacks(liveliness=on_liveliness),
         )
+
+    def _on_beat(self) -> None:
+        self._was_late()
+        self._beat_s = self._steady()
+
+    def _was_late(self) -> bool:
+        """Whether this loop stood still within the last lease: others may have, with it."""
+        now = self._steady()
+        if now - self._beat_s > LATE_BEATS * self._lease_s / 3:
+            self._late_s = now
+        return now - self._late_s < self._lease_s
 
     def _on_changed(self, event: Event) -> None:
         if event.unit != self.config.unit:  # gossip brings what other units' workers do

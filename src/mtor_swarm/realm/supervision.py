@@ -37,9 +37,13 @@ class WorkerSeen(msgspec.Struct, frozen=True):
 
 
 class LivelinessLost(msgspec.Struct, frozen=True):
-    """No heartbeat of this worker is left."""
+    """No heartbeat of this worker is left.
+
+    `doubted` when the watcher itself was late of late: perhaps it starves, not the worker.
+    """
 
     worker: str
+    doubted: bool = False
 
 
 class StateKnown(msgspec.Struct, frozen=True):
@@ -225,10 +229,15 @@ class Supervisor:
         elif record.state in ("starting", "inactive", "active") and record.step != "turn":
             self._ask(record, now)  # it may be a new process, which knows nothing of its past
 
-    def _lost(self, record: _Record, _: LivelinessLost, now: float) -> None:
+    def _lost(self, record: _Record, event: LivelinessLost, now: float) -> None:
         record.alive = False
         lease_s = self._config.heartbeat_lease_s
-        if record.state == "active":
+        if record.state == "active" and event.doubted:
+            # Who doubts itself gives more time (Lifeguard, arXiv 1707.00788): one more lease,
+            # within which only a heartbeat counts, not an answer from before.
+            record.turn += 1
+            record.step, record.due_s = "", now + lease_s
+        elif record.state == "active":
             self._fall_silent(record, f"no heartbeat for {lease_s:g} s: blocked or dead", now)
         elif record.step in ("turn", "ask"):
             self._wait(record, "silent", f"no heartbeat for {lease_s:g} s")
@@ -274,6 +283,9 @@ class Supervisor:
             self._ask(record, now, again=True)
         elif record.step == "ask":
             self._fail(record, f"is alive, but left {ASKS} questions unanswered", now)
+        elif not record.alive and record.state == "active":
+            lease_s = self._config.heartbeat_lease_s
+            self._fall_silent(record, f"no heartbeat for {2 * lease_s:g} s: blocked or dead", now)
         elif not record.alive:
             self._wait(record, "silent", "no heartbeat: its process is blocked or dead")
         elif record.step:
