@@ -215,3 +215,15 @@ def test_sixty_units_are_shown(browser: Browser, scene: Scene, width: int) -> No
         assert crowded.value("document.documentElement.scrollWidth") <= width
         assert crowded.complaints == []
         crowded.page.close()
+
+
+def test_answers_that_were_put_away_stay_away(scene: Scene, viewer: Viewer) -> None:
+    viewer.page.click("#stop")
+    viewer.until("it arrives", lambda: scene.units["r1"].commands)
+    viewer.shows("#answers tr", "r3")
+    viewer.page.click("#answers .close")
+    scene.units["r1"].acknowledge("confirmed", speed_mps=0.0)
+    viewer.shows("#events li", "confirmed “all units hold”")
+    assert viewer.page.locator("#answers").is_hidden()
+    viewer.page.click("#stop")
+    viewer.shows("#answers tr", "r3")

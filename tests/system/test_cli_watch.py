@@ -64,7 +64,7 @@ def test_all_units_hold_and_are_let_go(crew: Crew, seed: tuple[str, str]) -> Non
 
 def test_who_does_not_answer_is_named(crew: Crew, seed: tuple[str, str]) -> None:
     r2 = crew.units[1]
-    crew.through(r2.reflex, "deactivate")
+    crew.through(r2.reflex, "deactivate", "cleanup")
     code, out, _ = run("say", "everyone stop", *seed, "--timeout", "6")
     assert code == 1
     assert "r2" in out.splitlines()[-1].partition("silent: ")[2]
@@ -214,6 +214,23 @@ def test_the_verdict_names_everyone_who_did_not() -> None:
         1,
     )
     assert say.verdict("hold", rows[:1], known) == ("hold: 1 of 1 did it", 0)
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "nan", "inf", "soon"])
+def test_a_time_that_is_none_is_told(given: str) -> None:
+    code, _, err = run("say", "r1 hold", f"--timeout={given}")
+    assert code == 2
+    assert "give seconds" in err
+
+
+def test_types_may_be_named_as_they_are_shown() -> None:
+    tail = events_tail._Tail(["target", "mtor.reflex"])
+    for number, name in enumerate(
+        ("mtor.target.seen", "mtor.reflex.changed", "mtor.unit.changed")
+    ):
+        tail.hear("event", {"id": str(number), "type": name})
+    assert tail._waiting.qsize() == 2
+    assert events_tail.unknown(["target", "mtor.command", "reflx"]) == ["reflx"]
 
 
 def test_an_event_is_one_line_whatever_is_in_it() -> None:

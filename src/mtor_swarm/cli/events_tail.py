@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from mtor_swarm import events
 from mtor_swarm.cli.watching import add_seeds, watched
 from mtor_swarm.swarm.observer import Observer
 
@@ -23,8 +24,8 @@ its type and what it says. First come those of the last minutes that members sti
 that happen, until Ctrl-C.
 
   mtor events                           everything
-  mtor events --type mtor.target.seen   only these; several --type may be given
-  mtor events --type mtor.command       all types that begin so
+  mtor events --type target.seen        only these; several --type may be given
+  mtor events --type command            all types that begin so; as it is shown, or with mtor.
   mtor events --json | jq .data         one JSON object (CloudEvents 1.0) a line
 """
 
@@ -50,7 +51,7 @@ class _Tail:
 
     def __init__(self, types: list[str]) -> None:
         self.dropped = 0
-        self._types = tuple(types)
+        self._types = (*types, *(f"mtor.{each}" for each in types))
         self._seen: deque[str] = deque(maxlen=MAX_SEEN)
         self._waiting: queue.Queue[dict[str, Any]] = queue.Queue(MAX_WAITING)
 
@@ -71,7 +72,16 @@ class _Tail:
             print(form(self._waiting.get()), flush=True)
 
 
+def unknown(types: list[str]) -> list[str]:
+    """Those with which no known type begins: others may come, but it may be a slip."""
+    names = [shown for name in events.TYPES for shown in (name, name.removeprefix("mtor."))]
+    return [each for each in types if not any(name.startswith(each) for name in names)]
+
+
 def _run(args: argparse.Namespace, observer: Observer) -> int:
+    for each in unknown(args.type or []):
+        shown = ", ".join(name.removeprefix("mtor.") for name in events.TYPES)
+        print(f"mtor: no known type begins with {each!r}; known are {shown}", file=sys.stderr)
     tail = _Tail(args.type or [""])
     end = observer.listen(tail.hear)
     # What came between joining and listening is in the snapshot.

@@ -83,7 +83,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"mtor {__version__}")
-    sub = parser.add_subparsers(metavar="COMMAND", help=argparse.SUPPRESS)
+    sub = parser.add_subparsers(prog="mtor", metavar="COMMAND", help=argparse.SUPPRESS)
     wanted = next((word for word in words if word in COMMANDS), "")
     for name, (module, _) in COMMANDS.items():
         if name == wanted:

@@ -25,17 +25,20 @@ from mtor_swarm.swarm.picture import GONE, speaker
 _HELP = """\
 Understands an order, signs it with your operator's key, sends it to the swarm, and shows what each
 unit that was named says to it: accepted, refused (and why), confirmed (a stop, once the unit's
-measured speed is under 0.02 m/s), done; or silent, if it never answers.
+measured speed is under 0.02 m/s), done; or silent, if it never answers. A stop goes out at once.
+"All" are all who have not left the swarm: the lost are asked too, and named if they do not answer.
 
   mtor say "all units hold"                  stop, and stay stopped, through restarts too
   mtor say "all units release"               let them go on; nothing else does
   mtor say "r1 and r3 search"                look for the mission's target again
   mtor say "all but r2 return to base"       drive home
   mtor say "unit 2, stop!"                   also: halt, freeze, wait; resume, go on, carry on
+  mtor say "all units hold" || echo "somebody still moves"
 
 Units obey keys that their config lists among `operators`; mtor sim lists yours. Exit codes: 0 all
-did it, 1 somebody did not or was not understood.
+did it, 1 somebody did not or the order was not understood, 2 wrong use.
 """
+MAX_TIMEOUT_S = 3600.0
 _COLOURS = {"asked": "", "accepted": "yellow", "confirmed": "green", "done": "green"}
 
 
@@ -51,12 +54,22 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_seeds(parser)
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=5.0,
         metavar="SECONDS",
         help="how long to wait for the units' words (default: 5)",
     )
     parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= MAX_TIMEOUT_S:
+        raise argparse.ArgumentTypeError(f"{text!r}: give seconds, up to {MAX_TIMEOUT_S:g}")
+    return value
 
 
 def _run(args: argparse.Namespace, observer: Observer) -> int:

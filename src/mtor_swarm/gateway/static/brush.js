@@ -12,6 +12,7 @@ export class Brush {
   #project;
   #scale = 1;
   #ink = {};
+  #aim = null; // where the target's label would stand
 
   constructor(canvas) {
     this.#canvas = canvas;
@@ -19,6 +20,7 @@ export class Brush {
   }
 
   begin(project, scale) {
+    this.#aim = null;
     this.#project = project;
     this.#scale = scale;
     const style = getComputedStyle(this.#canvas);
@@ -142,7 +144,7 @@ export class Brush {
       pen.strokeStyle = unit.colour;
       this.#cross(x, y, 4);
     }
-    this.#text("target", px, py - radius * 1.55 - 9, this.#ink.target, true);
+    this.#aim = [px, py - radius * 1.55 - 9];
   }
 
   goal(unit) {
@@ -205,20 +207,28 @@ export class Brush {
     pen.restore();
   }
 
-  // The names of all, and what each does where that hides no name and nobody's doing.
+  // The names of all, and what each does where that hides no unit and no other text.
   labels(units) {
-    const taken = [];
+    const reach = this.#radius();
+    const taken = units.map((unit) => {
+      const [x, y] = this.#project(unit.at.x_m, unit.at.y_m);
+      return [x - reach, y - reach, x + reach, y + reach];
+    });
     const free = (box) => taken.every((each) =>
       box[2] < each[0] || box[0] > each[2] || box[3] < each[1] || box[1] > each[3]);
     const lines = units.map((unit) => {
       const [x, y] = this.#project(unit.at.x_m, unit.at.y_m);
-      return [unit, x, y + this.#radius() + 15];
+      return [unit, x, y + reach + 15];
     });
     for (const [unit, x, y] of lines) {
       this.#text(unit.unit, x, y, unit.lost ? this.#ink.dim : this.#ink.ink, true);
       taken.push(this.#box(unit.unit, x, y));
     }
     lines.sort(([a], [b]) => rank(b) - rank(a)); // what matters more has the place
+    if (this.#aim && free(this.#box("target", ...this.#aim))) {
+      this.#text("target", ...this.#aim, this.#ink.target, true);
+      taken.push(this.#box("target", ...this.#aim));
+    }
     for (const [unit, x, y] of lines) {
       const when = unit.lost_at_s ? clock(unit.lost_at_s * 1000) : "";
       const does = unit.lost ? `lost ${when}` : unit.state.latched ? "held" : unit.state.doing;

@@ -13,7 +13,7 @@ const READS = {
   "mtor.worker.changed": (d) => `${d.worker} ${d.state}${because(d.reason)}`,
   "mtor.member.changed": (d) => `is ${d.state}${d.was ? `, was ${d.was}` : ""}`,
   "mtor.reflex.changed": (d) =>
-    `${d.latched ? "latched" : d.blocked ? "blocked" : "free"}${because(d.reason)}`,
+    `${d.latched ? "held" : d.blocked ? "stopped short" : "free to move"}${because(d.reason)}`,
   "mtor.stop.issued": (d) => `“${d.text}” to ${d.units.length} units`,
   "mtor.command.issued": (d) => `“${d.text}” to ${d.units.length} units`,
   "mtor.command.acknowledged": (d, said) =>
