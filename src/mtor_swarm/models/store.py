@@ -206,13 +206,15 @@ class Store:
         """Hold the model's lock; the kernel lets go of it however a process ends."""
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / f"{name}.lock").open("w") as file:
-            deadline = time.monotonic() + LOCK_TIMEOUT_S
+            deadline, told = time.monotonic() + LOCK_TIMEOUT_S, False
             while True:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    progress("waiting for another process that fetches it")
+                    if not told:
+                        progress("waiting for another process that fetches it")
+                        told = True
                     if time.monotonic() > deadline:
                         raise ModelError(
                             f"{name}: another process has held {file.name} for "
