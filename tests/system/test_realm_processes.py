@@ -176,6 +176,34 @@ def test_a_config_mistake_is_one_line_and_exit_status_78(tmp_path, module):
     assert f"{file}:3: reflex.max_speed: unknown key" in found.stderr
 
 
+@pytest.mark.parametrize(
+    ("module", "imported", "words"),
+    [
+        ("core", "rclpy", ["--config", "none.yaml"]),
+        ("models_process", "rclpy", ["--config", "none.yaml"]),
+        ("main", "mtor_swarm.config", ["up", "none.yaml"]),
+    ],
+)
+def test_an_interrupt_amid_the_imports_ends_quietly(module, imported, words):
+    code = (
+        "import os, signal, sys\n"
+        "def hook(event, given):\n"
+        f"    if event == 'import' and given[0] == {imported!r}:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.addaudithook(hook)\n"
+        f"from mtor_swarm.cli.{module} import main\n"
+        f"sys.exit(main({words!r}))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=BOUND_S,
+        check=False,
+    )
+    assert (found.returncode, found.stderr) == (130, "")
+
+
 def test_a_core_holds_no_model_library(tmp_path):
     code = (
         "import sys, rclpy\n"

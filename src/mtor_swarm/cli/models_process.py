@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mtor_swarm.config import RealmConfig
-from mtor_swarm.realm import host
+if TYPE_CHECKING:
+    from mtor_swarm.config import RealmConfig
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the models until SIGTERM or SIGINT; the exit code says whether a restart may help."""
-    return host.main("mtor_models", compose, argv)
+    try:
+        from mtor_swarm.realm import host  # takes a while, in which Ctrl-C must end it quietly
+
+        return host.main("mtor_models", compose, argv)
+    except KeyboardInterrupt:
+        return 130
 
 
 def compose(config: RealmConfig) -> list[Any]:
