@@ -19,15 +19,13 @@ import numpy as np
 import psutil
 import rclpy
 import zmq
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.experimental.events_executor import EventsExecutor
 from sensor_msgs.msg import CompressedImage
-from std_msgs.msg import String
 
+from benchmarks.ears import Ears
 from benchmarks.form import Figure
-from mtor_swarm import events
 from mtor_swarm.cli.stage import Stage
-from mtor_swarm.errors import EventError
-from mtor_swarm.realm.bus import EVENT_QOS, SENSOR_QOS
+from mtor_swarm.realm.bus import SENSOR_QOS
 
 UNITS = 6
 RUN_S = 60.0
@@ -88,34 +86,25 @@ def run(quick: bool) -> list[Figure]:
     ]
 
 
-class Ears:
-    """Hears every unit's realm bus and annotated frames, from outside."""
+class Frames:
+    """Counts the annotated frames of every unit."""
 
     def __init__(self, units: list[str]) -> None:
         rclpy.init()
-        self.frames: Counter[str] = Counter()
-        self.latency_s: list[float] = []
-        self._born: dict[str, float] = {}
-        self._node = rclpy.create_node("ears", start_parameter_services=False, enable_rosout=False)
+        self.seen: Counter[str] = Counter()
+        self._node = rclpy.create_node("eyes", start_parameter_services=False, enable_rosout=False)
         for unit in units:
-            self._node.create_subscription(
-                String, f"/{unit}/events", lambda m, u=unit: self._event(u, m), EVENT_QOS
-            )
             self._node.create_subscription(
                 CompressedImage,
                 f"/{unit}/camera/annotated/compressed",
-                lambda _, u=unit: self.frames.update([u]),
+                lambda _, u=unit: self.seen.update([u]),
                 SENSOR_QOS,
             )
-        self._executor = SingleThreadedExecutor()
+        self._executor = EventsExecutor()
         self._executor.add_node(self._node)
         self._stop = False
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
-
-    def forget(self) -> None:
-        self._born = {}
-        self.latency_s = []
 
     def close(self) -> None:
         self._stop = True
@@ -126,20 +115,6 @@ class Ears:
     def _spin(self) -> None:
         while not self._stop:
             self._executor.spin_once(timeout_sec=0.2)
-
-    def _event(self, unit: str, message: Any) -> None:
-        """One hop of ROS lies on both sides, and so falls out of the difference."""
-        now = time.perf_counter()
-        try:
-            event = events.from_json(message.data)
-        except EventError:
-            return
-        if events.scope_of(event.type) != "swarm":
-            return
-        if event.unit == unit:
-            self._born.setdefault(event.id, now)
-        elif event.id in self._born:
-            self.latency_s.append(now - self._born[event.id])
 
 
 def _measure(seed: int) -> dict[str, Any]:
@@ -155,29 +130,31 @@ def _measure(seed: int) -> dict[str, Any]:
     )
     found: dict[str, Any] = {}
     before = _family()
-    ears = None
+    ears: Ears | None = None
+    counted: Frames | None = None
     try:
         stage.start(print)
-        ears = Ears(stage.units)
+        ears, counted = Ears(stage.units), Frames(stage.units)
         _until(stage, STEADY_S)
-        started, frames = time.monotonic(), Counter(ears.frames)
+        started, frames = time.monotonic(), Counter(counted.seen)
         ears.forget()  # what was said while units still joined measures the joining
         found["hop_s"] = _hops()
         _until(stage, RUN_S)
         took_s = time.monotonic() - started
-        seen = [(ears.frames[unit] - frames[unit]) / took_s for unit in stage.units]
+        seen = [(counted.seen[unit] - frames[unit]) / took_s for unit in stage.units]
         found["detections_hz"] = min(seen)
-        found["pss_mib"] = sum(_pss(p) for p in _family() - before) / 2**20
+        found["latency_s"] = np.asarray(ears.latency_s())
+        found["pss_mib"] = sum(_pss(p) for p in _family() - before - {ears.process}) / 2**20
     finally:
         report = stage.report()
-        if ears is not None:
-            ears.close()
+        for each in (ears, counted):
+            if each is not None:
+                each.close()
         family = _family() - before
         begin = time.monotonic()
         stage.stop()
         found["end_s"] = time.monotonic() - begin
         found["left"] = sum(1 for p in family if p.is_running())
-    found["latency_s"] = np.asarray(ears.latency_s if ears else [])
     found["rtf"] = report["engine"]["rtf"]
     found["first_move_s"] = report["marks_s"]["first_move_wall"]
     return found

@@ -39,6 +39,11 @@ EX_SOFTWARE = 70
 """A process that hangs ends itself with this (sysexits.h)."""
 HANG_LEASES = 4
 """The loop may stand still for so many heartbeat leases."""
+GIL_S = 0.0005
+"""A thread asks for its turn after this (Python's default is 5 ms).
+
+An event passes from thread to thread on its way, and would wait for each of them that long.
+"""
 _OWN_DOMAIN = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER")
 """Whoever set one of these has decided how far ROS reaches."""
 
@@ -52,6 +57,7 @@ def main(
 
     0 when asked to end; EX_CONFIG, with one line that says why, if a person must act first.
     """
+    sys.setswitchinterval(GIL_S)
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog=name, description=f"{name}: nodes of one unit's realm.")
     parser.add_argument("--config", required=True, metavar="FILE", help="the realm's config")
