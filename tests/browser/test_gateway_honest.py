@@ -15,6 +15,7 @@ from playwright.sync_api import Browser
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.events import (
     CommandAcknowledged,
+    MissionDone,
     Pose,
     TargetSeen,
     UnitChanged,
@@ -175,6 +176,14 @@ def test_what_a_unit_confirms_is_named(scene: Scene, viewer: Viewer) -> None:
     viewer.until("it arrives", lambda: scene.units["r1"].commands)
     scene.units["r1"].acknowledge("confirmed", speed_mps=0.004)
     viewer.shows("#events li", "confirmed “r1 hold” at 0.004 m/s")
+
+
+def test_a_verdict_is_old_once_they_are_sent_again(scene: Scene, viewer: Viewer) -> None:
+    scene.units["r1"].say(MissionDone(verdict="timeout", mission="search", seconds=9.0))
+    viewer.shows("#mission", "Mission not reached, search: timeout")
+    viewer.page.fill("#say", "r1 search")
+    viewer.page.press("#say", "Enter")
+    viewer.shows("#mission", "Searching, 3 of 3 units")
 
 
 def test_it_says_when_nobody_is_left(scene: Scene, viewer: Viewer) -> None:

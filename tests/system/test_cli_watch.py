@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mtor_swarm.cli import events_tail, say, units
+from mtor_swarm.cli import events_tail, say, units, watching
 from mtor_swarm.realm.commands import Row
 from tests.swarm.crew import SPEED_MPS, Crew
 from tests.swarm.crowd import PATIENCE_S, wait_until
@@ -131,6 +131,10 @@ def test_events_follow_what_happens_until_ctrl_c(crew: Crew, seed: tuple[str, st
             assert event["type"] == "mtor.reflex.changed"
             if event["data"]["latched"]:
                 break
+        for each in crew.units:
+            crew.through(each.gossip, "deactivate")
+        assert tail.stderr is not None
+        assert "nobody answers any more" in tail.stderr.readline()
         tail.send_signal(signal.SIGINT)
         _, err = tail.communicate(timeout=PATIENCE_S)
         assert (tail.returncode, err) == (0, "")
@@ -197,6 +201,19 @@ def test_the_table_marks_the_lost_the_held_and_the_ill(capsys: pytest.CaptureFix
     assert "1 active, perception failed" in lines[1]
     assert "LOST earlier" in lines[2]
     assert "LOST 10 s ago at 1.0, 2.0" in lines[3]
+
+
+def test_what_the_swarm_says_cannot_move_a_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "\x1b[2J\rr1\n"
+    state = {"doing": evil, "workers": {evil: evil}}
+    known = {evil: unit(evil, "alive", state=state)}
+    row = Row(unit=evil, status="refused", reason=evil)
+    for table in (units.table(known, 0.0), say.table([row])):
+        watching.console().print(table)
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\r" not in out
+    assert len(out.splitlines()) == 4
 
 
 def test_the_verdict_names_everyone_who_did_not() -> None:

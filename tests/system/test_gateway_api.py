@@ -223,3 +223,14 @@ def test_one_page_too_many_is_told_so(scene: Scene) -> None:
             page.close()
     health = f"{scene.gateway.url}/api/health"
     until("places are free again", lambda: not httpx.get(health).json()["viewer"]["clients"])
+
+
+def test_what_was_ordered_here_is_among_the_events(scene: Scene) -> None:
+    with live(scene) as page:
+        hear(page, "snapshot")
+        say(scene, "r1 stop")
+        told = hear(page, "events", lambda each: each[0]["type"] == "mtor.stop.issued")
+    assert told[0]["data"]["text"] == "r1 stop"
+    with live(scene) as page:
+        events = hear(page, "snapshot")["events"]
+    assert [each["id"] for each in events if each["type"] == "mtor.stop.issued"] == [told[0]["id"]]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from mtor_swarm import events
-from mtor_swarm.cli.watching import add_seeds, watched
+from mtor_swarm.cli.watching import add_seeds, plain, watched
 from mtor_swarm.swarm.observer import Observer
 
 MAX_WAITING = 10_000
@@ -72,6 +72,26 @@ class _Tail:
             print(form(self._waiting.get()), flush=True)
 
 
+class _Alone:
+    """Says so when nobody is left to hear, and when somebody is back."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._alone = False
+
+    def hear(self, kind: str, value: dict[str, Any]) -> None:
+        if kind != "member":
+            return
+        members = self._observer.snapshot()["members"].values()
+        alone = not any(each["state"] == "alive" for each in members)
+        if alone != self._alone:
+            self._alone = alone
+            said = (
+                "nobody answers any more; waiting (Ctrl-C ends)" if alone else "somebody is back"
+            )
+            print(f"mtor: {said}", file=sys.stderr, flush=True)
+
+
 def unknown(types: list[str]) -> list[str]:
     """Those with which no known type begins: others may come, but it may be a slip."""
     names = [shown for name in events.TYPES for shown in (name, name.removeprefix("mtor."))]
@@ -83,7 +103,8 @@ def _run(args: argparse.Namespace, observer: Observer) -> int:
         shown = ", ".join(name.removeprefix("mtor.") for name in events.TYPES)
         print(f"mtor: no known type begins with {each!r}; known are {shown}", file=sys.stderr)
     tail = _Tail(args.type or [""])
-    end = observer.listen(tail.hear)
+    alone = _Alone(observer)
+    ends = observer.listen(tail.hear), observer.listen(alone.hear)
     # What came between joining and listening is in the snapshot.
     for event in observer.snapshot()["events"]:
         tail.hear("event", event)
@@ -92,7 +113,8 @@ def _run(args: argparse.Namespace, observer: Observer) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        end()
+        for end in ends:
+            end()
         if tail.dropped:
             print(f"mtor: {tail.dropped} events not shown: too fast", file=sys.stderr)
 
@@ -102,11 +124,11 @@ run = watched(_run)
 
 
 def line(event: dict[str, Any]) -> str:
-    """An event for people, in one line; what comes from outside cannot move their cursor."""
+    """An event for people, in one line."""
     said = ", ".join(f"{name} {_brief(value)}" for name, value in event.get("data", {}).items())
     unit = event.get("unit") or event.get("source", "")
-    text = f"{event['time'][11:23]:12} {unit:6} {event['type'].removeprefix('mtor.'):22} {said}"
-    text = "".join(each if each.isprintable() else "?" for each in text)
+    name = event["type"].removeprefix("mtor.")
+    text = plain(f"{event['time'][11:23]:12} {unit:6} {name:22} {said}")
     return text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 1]}…"
 
 

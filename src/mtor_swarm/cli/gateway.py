@@ -28,6 +28,20 @@ MAX_SPOKEN_BYTES = 1024
 """Of a WebSocket message from a page; it has nothing to say."""
 
 
+_HELP = """\
+Joins a running swarm as an observer and serves its viewer, a page for browsers on this machine:
+the map, each unit's state, picture and workers, the events, and a box for orders, STOP first. The
+swarm does not need it: end it and start it again as you like. mtor sim starts one by itself.
+
+  mtor gateway                                      the swarm that mtor sim runs here
+  mtor gateway --seed tcp://10.0.0.7:7400 --keys K  a swarm elsewhere, by any of its members
+  ssh -L 8080:127.0.0.1:8080 BASE                   see BASE's from here, at 127.0.0.1:8080
+
+Orders are signed with your operator's key, as by `mtor say`. Exit codes: 0 ended by Ctrl-C, 1 the
+port is in use, 2 wrong use or input.
+"""
+
+
 class PortError(SwarmError):
     """The port cannot be had: says which and what to do."""
 
@@ -39,7 +53,8 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = sub.add_parser(
         "gateway",
         help="serve the viewer of a running swarm",
-        description="Join a running swarm as an observer and serve its viewer on this machine.",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _arguments(parser)
     parser.set_defaults(run=run)

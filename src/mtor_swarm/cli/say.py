@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mtor_swarm import events
-from mtor_swarm.cli.watching import add_seeds, console, settling, watched
+from mtor_swarm.cli.watching import add_seeds, console, plain, settling, watched
 from mtor_swarm.events import CommandAcknowledged
 from mtor_swarm.realm.commands import Row
 from mtor_swarm.realm.orders import Order, Units
@@ -76,7 +76,7 @@ def _run(args: argparse.Namespace, observer: Observer) -> int:
     order = Order(" ".join(args.text), operator_signer(), uuid.uuid4().hex, args.timeout)
     rows = _Conversation(order, observer, args.timeout).follow()
     text, code = verdict(order.verb, rows, observer.snapshot()["units"])
-    console().print(text, soft_wrap=True)
+    console().print(plain(text), soft_wrap=True)
     return code
 
 
@@ -172,5 +172,5 @@ def table(rows: list[Row]) -> Table:
     for row in rows:
         style = _COLOURS.get(row.status, "red")
         speed = "" if row.speed_mps is None else f"{row.speed_mps:.3f} m/s"
-        found.add_row(row.unit, Text(row.status, style=style), speed, row.reason)
+        found.add_row(plain(row.unit), Text(row.status, style=style), speed, plain(row.reason))
     return found

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from mtor_swarm.cli.watching import add_seeds, console, settled, watched
+from mtor_swarm.cli.watching import add_seeds, console, plain, settled, watched
 from mtor_swarm.realm.orders import in_order
 from mtor_swarm.swarm.observer import Observer
 from mtor_swarm.swarm.picture import GONE
@@ -64,9 +64,9 @@ def table(units: dict[str, dict[str, Any]], wall_s: float) -> Table:
         member = unit["member_state"]
         battery = state.get("battery")
         found.add_row(
-            name,
+            plain(name),
             Text(member, style=_COLOURS.get(member, "")),
-            _lost(unit, wall_s) if member in GONE else state.get("doing", ""),
+            _lost(unit, wall_s) if member in GONE else plain(state.get("doing", "")),
             _pose(state.get("pose")),
             f"{state.get('speed_mps', 0.0):.2f} m/s" if state else "",
             "" if battery is None else f"{battery:.0%}",
@@ -95,7 +95,7 @@ def _workers(workers: dict[str, str]) -> str:
     """Those that work by number; those that do not by name and state."""
     active = sum(state == "active" for state in workers.values())
     ill = [f"{name} {state}" for name, state in sorted(workers.items()) if state != "active"]
-    return ", ".join([f"{active} active", *ill]) if workers else ""
+    return plain(", ".join([f"{active} active", *ill])) if workers else ""
 
 
 def _ago(seconds: float) -> str:

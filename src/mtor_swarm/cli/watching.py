@@ -53,7 +53,7 @@ def watched(command: Command) -> Callable[[argparse.Namespace], int]:
             with _joined(args.seed or SEEDS) as observer:
                 return command(args, observer)
         except SwarmError as error:
-            print(f"mtor: {error}", file=sys.stderr)
+            print(f"mtor: {plain(str(error))}", file=sys.stderr)
             return 1
 
     return run
@@ -96,6 +96,11 @@ def settling(observer: Observer) -> Iterator[dict[str, Any]]:
 def settled(observer: Observer) -> dict[str, Any]:
     """A snapshot once every unit that lives has been heard, or after `SETTLE_S` whatever came."""
     return deque(settling(observer), maxlen=1)[0]
+
+
+def plain(text: str) -> str:
+    """A text of the swarm for a terminal: what comes from outside cannot move its cursor."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def console() -> Console:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from mtor_swarm.errors import SwarmError
-from mtor_swarm.events import CommandAcknowledged, command_type, make
+from mtor_swarm.events import CommandAcknowledged, command_type, event_to_dict, make
 from mtor_swarm.ports import Signer, Swarm
 from mtor_swarm.realm.orders import SETTLE_S, Order, Units
 from mtor_swarm.swarm.picture import speaker
@@ -27,9 +27,7 @@ LOOK_AGAIN_S = 0.25
 class Desk:
     """Understands, signs and publishes commands; tells each change of who has answered what."""
 
-    def __init__(
-        self, swarm: Swarm, operator: Signer, tell: Callable[[str, dict[str, Any]], None]
-    ) -> None:
+    def __init__(self, swarm: Swarm, operator: Signer, tell: Callable[[str, Any], None]) -> None:
         self._swarm = swarm
         self._operator = operator
         self._tell = tell
@@ -77,7 +75,9 @@ class Desk:
         if command is None:
             return False
         name = command_type(command.verb)
-        self._swarm.publish(make(command, source="/gateway", wall_s=time.time(), type=name))
+        event = make(command, source="/gateway", wall_s=time.time(), type=name)
+        self._swarm.publish(event)
+        self._tell("events", [event_to_dict(event)])
         asyncio.get_running_loop().call_later(SILENT_AFTER_S + GRACE_S, self._told, order)
         return True
 

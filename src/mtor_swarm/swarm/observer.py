@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+import msgspec
+
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import SwarmError
 from mtor_swarm.events import Event, UnitState
@@ -74,8 +76,10 @@ class Observer:
         return end
 
     def publish(self, event: Event) -> None:
-        """Spread an event."""
+        """Spread an event. It is in the picture at once; listeners hear others' events only."""
         self._driver.publish(event)
+        with self._changed:
+            self._picture.event(msgspec.structs.replace(event, origin=self._driver.member_id))
 
     def ask(self, unit: str, kind: str, payload: bytes, timeout_s: float) -> Future[bytes]:
         """Ask one unit's realm."""

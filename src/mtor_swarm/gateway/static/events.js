@@ -3,6 +3,7 @@ import { clock, el, fixed, place } from "./format.js";
 
 const SHOWN = 150;
 const MEASURED = (data) => (data.speed_mps == null ? "" : ` at ${fixed(data.speed_mps, 3)} m/s`);
+const several = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 const quoted = (text) => (text ? ` “${text}”` : "");
 
 // How each type reads; what is not here is shown as it is.
@@ -14,8 +15,8 @@ const READS = {
   "mtor.member.changed": (d) => `is ${d.state}${d.was ? `, was ${d.was}` : ""}`,
   "mtor.reflex.changed": (d) =>
     `${d.latched ? "held" : d.blocked ? "stopped short" : "free to move"}${because(d.reason)}`,
-  "mtor.stop.issued": (d) => `“${d.text}” to ${d.units.length} units`,
-  "mtor.command.issued": (d) => `“${d.text}” to ${d.units.length} units`,
+  "mtor.stop.issued": (d) => `“${d.text}” to ${several(d.units.length, "unit")}`,
+  "mtor.command.issued": (d) => `“${d.text}” to ${several(d.units.length, "unit")}`,
   "mtor.command.acknowledged": (d, said) =>
     `${d.status}${quoted(said(d.command))}${MEASURED(d)}${because(d.reason)}`,
   "mtor.mission.done": (d) => `${d.mission} ${d.verdict} after ${fixed(d.seconds)} s${because(d.reason)}`,
