@@ -52,7 +52,10 @@ $(BIN)/python:
 	"$$python" -m venv $(VENV_FLAGS) $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(READY): $(BIN)/python setup.py pyproject.toml constraints.txt config/models.yaml
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@echo 'Installing packages: minutes, once. At the end pip is silent for one or two of them.'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]' || \
+	    { echo 'make setup: pip failed, see above. Is there no network? Connect this machine or point' \
+	        'pip at a mirror (PIP_INDEX_URL), then run make again: downloads are kept.' >&2; exit 1; }
 	$(BIN)/mtor models fetch
 	@touch $@
 
@@ -70,7 +73,7 @@ check: setup
 	$(BIN)/python -m pytest $(ARGS)
 
 # Other programs may hold apt's lock for a while; mirrors stall now and then.
-APT := $(if $(filter 0,$(shell id -u)),,sudo )env DEBIAN_FRONTEND=noninteractive apt-get \
+APT = $(if $(filter 0,$(shell id -u)),,sudo )env DEBIAN_FRONTEND=noninteractive apt-get \
        -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 -o Acquire::http::Timeout=30
 system-deps:
 	@if dpkg -s $(SYSTEM_DEPS) >/dev/null 2>&1; then \
