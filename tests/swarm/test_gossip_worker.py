@@ -186,6 +186,18 @@ def test_a_restart_forgets_no_command(crew: Crew, r1: Unit, observer: Observer) 
     assert len(r1.commands) == 1
 
 
+def test_a_disk_that_hangs_holds_up_no_stop(r1: Unit, observer: Observer) -> None:
+    fresh = r1.gossip._folder / "obeyed.new"
+    os.mkfifo(fresh)  # to open it waits for who reads it
+    try:
+        send(observer, order("release", ["r1"]))
+        wait_until("it waits", lambda: r1.commands and r1.gossip._kept.running())
+        send(observer, order("hold", ["r1"]))
+        wait_until("obeyed", lambda: r1.stops)
+    finally:
+        os.close(os.open(fresh, os.O_RDONLY | os.O_NONBLOCK))  # it waits no more
+
+
 @pytest.mark.parametrize("reason", ["operators", "is 100 s old", "cannot carry"])
 def test_a_command_that_may_not_be_is_refused_with_its_reason(
     r1: Unit, observer: Observer, reason: str

@@ -1,7 +1,8 @@
 """Gossip: where a realm's bus and the swarm meet.
 
-Three threads: the swarm's own, which checks what arrives and never waits; one that carries what
-it hands over to ROS, stops first; and the executor's, which hands the realm's events out.
+Four threads: the swarm's own, which checks what arrives and never waits; one that carries what
+it hands over to ROS, stops first; one that writes down what was obeyed; and the executor's, which
+hands the realm's events out.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import msgspec
 from nav_msgs.msg import Odometry
@@ -48,6 +50,8 @@ MAX_INBOX = 1024
 COMMANDS = ("mtor.stop.issued", "mtor.command.issued")
 REFUSALS_EVERY_S = 0.2
 """Refused commands are answered and logged at most this often; each one is counted."""
+WRITE_S = 1.0
+"""For so long the end waits for the disk."""
 GONE = ("dead", "left")
 
 
@@ -70,6 +74,9 @@ class GossipWorker(Worker):
         self._driver: SwarmDriver | None = None
         self._identity: Identity | None = None
         self._carrier: threading.Thread | None = None
+        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="obeyed")
+        self._kept: Future[None] = Future()
+        self._kept.set_result(None)
         self._verifier = Ed25519Verifier()
         self._showing = threading.Lock()
         self._members: dict[str, MemberInfo] = {}
@@ -125,6 +132,7 @@ class GossipWorker(Worker):
             self._inbox.close()
             self._carrier.join()
             self._carrier = None
+        wait([self._kept], WRITE_S)
         self._let_go()
 
     def unload(self) -> None:
@@ -302,6 +310,11 @@ class GossipWorker(Worker):
             return
         topic = self._stops if event.type == "mtor.stop.issued" else self._commands
         topic.publish(String(data=events.to_json(event)))
+        if self._kept.done() or self._kept.running():  # else one that waits will write this too
+            self._kept = self._scribe.submit(self._keep)
+
+    def _keep(self) -> None:
+        """Write down what was obeyed: on a thread of its own, for no stop may wait for a disk."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_safely(self._folder / "obeyed", msgspec.json.encode(self._guard.entries))
