@@ -37,7 +37,8 @@ ROS = [
 ]
 OPENCV = "opencv-python-headless>=4.9"
 AI = [
-    # Exactly these two: any other pair makes pip fetch gigabytes of CUDA libraries.
+    # These two belong together. Whether they come for the CPU (`2.13.0+cpu` fits too) or with
+    # gigabytes of CUDA libraries is the index's choice: CONTRIBUTING.md, Set-up.
     "torch==2.13.0",
     "torchvision==0.28.0",
     "ultralytics-opencv-headless>=8.3",
