@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mtor_swarm import config
+from mtor_swarm import config, paths
 from mtor_swarm.cli import fleet
 from mtor_swarm.config import RealmConfig, SwarmConfig
 from mtor_swarm.errors import ConfigError
+from mtor_swarm.sim.compose import compose
 from tests.need import missing
 from tests.system.packaging import EXECUTABLES, ROOT
 
@@ -109,6 +111,17 @@ def test_gazebo_s_topics_are_those_of_the_world_file():
     world = (ROOT / "sim/models/unit/unit.sdf.in").read_text(encoding="utf-8")
     topics = ["$unit/camera/image", *(f"$unit/{topic}" for topic, *_ in fleet._BRIDGED)]
     assert all(f"topic>{topic}</" in world for topic in topics)
+
+
+def test_gazebo_finds_what_the_world_names_where_the_launch_file_says():
+    (call,) = calls(ROOT / "launch" / "gazebo.launch.py", "AppendEnvironmentVariable")
+    assert ast.unparse(call) == (
+        "AppendEnvironmentVariable('GZ_SIM_RESOURCE_PATH', str(paths.share() / 'sim' / 'models'))"
+    )
+    world = compose("field", ["r1"], 7)
+    named = re.findall(r"model://([^<]+)<", world)
+    assert named
+    assert all((paths.share() / "sim" / "models" / each).is_file() for each in named)
 
 
 @names
