@@ -105,7 +105,7 @@ def test_a_stop_brakes_while_another_worker_of_the_process_hangs(robot: Robot) -
 
 
 def test_a_worker_that_hangs_ends_the_process_though_reflex_turns(robot: Robot) -> None:
-    process = robot.begin(lease_s=0.5)
+    process = robot.begin(lease_s=1.5)
     robot.block.publish(String(data=""))
     robot.stage.until(lambda: robot.want() or process.poll() is not None)
     assert process.returncode == 70
