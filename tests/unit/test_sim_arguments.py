@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from mtor_swarm.cli import engine
 from mtor_swarm.cli.main import main
 
 
@@ -51,10 +52,13 @@ def test_a_bad_argument_is_one_line(
         (["--units", "Amy"], "`Amy` cannot name a unit"),
     ],
 )
-def test_a_bad_argument_of_the_simulator_is_one_line(
-    words: list[str], told: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert engine.main(["--world", "field", *words]) == 2
-    said = capfd.readouterr().err
-    assert told in said
-    assert said.count("\n") == 1
+def test_a_bad_argument_of_the_simulator_is_one_line(words: list[str], told: str) -> None:
+    done = subprocess.run(  # it sets signal handlers, which this process shall not have
+        [sys.executable, "-m", "mtor_swarm.cli.engine", "--world", "field", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
