@@ -305,6 +305,23 @@ def test_a_release_that_waits_for_the_disk_undoes_no_stop_that_came_meanwhile(
     robot.stays()
 
 
+def test_a_stop_that_finds_a_release_written_but_not_yet_obeyed_holds_the_unit(
+    robot: Robot,
+) -> None:
+    robot.order("hold", "c1")
+    robot.until(lambda: robot.said("c1") == ["accepted"])
+    disk = threading.Event()
+    robot.reflex._scribe.submit(disk.wait, BOUND_S)
+    robot.order("release", "c2")
+    robot.until(lambda: robot.reflex._writes)
+    robot.reflex._watch.cancel()  # so that the stop is the next to wake reflex
+    disk.set()
+    robot.reflex._writes[0].done.result(BOUND_S)
+    robot.order("hold", "c3")
+    robot.until(lambda: robot.said("c2") == ["refused"] and robot.said("c3") == ["accepted"])
+    robot.stays()
+
+
 def test_a_stop_while_reflex_is_inactive_or_not_configured_holds_the_unit(robot: Robot) -> None:
     robot.through("deactivate")
     robot.order("hold", "c1")

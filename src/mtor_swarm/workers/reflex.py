@@ -76,7 +76,6 @@ class ReflexWorker(Worker):
 
     def load(self) -> None:
         self._gate = Gate(self.config.reflex)
-        self._gate.latched = self._latch.now.latched
         watch = self._guarded("the watch", self._step)
         self._watch = self.create_timer(WATCH_S, lambda: watch(), clock=STEADY)  # noqa: PLW0108
         self._watch.cancel()
@@ -132,10 +131,9 @@ class ReflexWorker(Worker):
         command = self._addressed(message)
         if command is None or command.id in self._latch.now.holds:
             return  # `stop` keeps the last: what was obeyed once may have been released since
-        self._gate.latched = True
-        proceed = self._step if self.active else self._stand
-        proceed()  # first the brake, then the rest
         self._latch.hold(command.id, command.issued_s)
+        proceed = self._step if self.active else self._stand
+        proceed()  # first the brake, then the disk
         self._write(command, self._latch.now)
         proceed()
 
@@ -207,7 +205,6 @@ class ReflexWorker(Worker):
             self._acknowledge(write.command, "refused", "a stop came meanwhile: release again")
         else:
             self._latch.release(write.file)
-            self._gate.latched = False
             self._pending.clear()
             self._acknowledge(write.command, "accepted")
             self._acknowledge(write.command, "done")
@@ -239,6 +236,7 @@ class ReflexWorker(Worker):
         """Pass the gate, tell the wheels, and watch on only if there is something to watch."""
         now = time.monotonic()
         self._settle(now)
+        self._gate.latched = self._latch.now.latched
         verdict = self._gate.step(now)
         rolling = self._gate.moving or self.config.reflex.confirmed_speed_mps <= (
             self._speed_mps if self._speed_mps < math.inf else 0.0
