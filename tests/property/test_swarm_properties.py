@@ -25,6 +25,7 @@ fact = st.builds(
         unit="u",
         role="unit",
         started_s=0.0,
+        link=b"l" * 32,
         left=left,
     ),
     st.integers(1, 3),

@@ -126,7 +126,7 @@ class Net:
             self.give(member, fx.Replying(effect.member, effect.askid, ok, effect.payload))
         elif isinstance(effect, fx.Answered):
             member.answers[effect.token] = (effect.ok, effect.payload)
-        else:
+        elif isinstance(effect, fx.Conflict):
             member.conflicts.append(effect)
 
     def _carry(self, member: Member, send: fx.Send) -> None:

@@ -72,6 +72,7 @@ class SwarmDriver:
             role=role,
             wall_offset_s=time.time() - time.monotonic(),
             seeds=config.seeds,
+            link=identity.link_public,
         )
         self._lock = threading.Lock()
         self._inbox: list[tuple[int, int, fx.Input]] = []
@@ -198,6 +199,8 @@ class SwarmDriver:
             elif isinstance(effect, fx.SetTimer):
                 self._timers[effect.key] = effect.at
                 heapq.heappush(self._heap, (effect.at, effect.key))
+            elif isinstance(effect, fx.Reach):
+                continue
             else:
                 self._tell(effect)
 

@@ -14,9 +14,10 @@ class _Value(msgspec.Struct, frozen=True):
 
 
 class Started(_Value, frozen=True):
-    """The sockets are open: `address` is where others reach us."""
+    """The sockets are open: `address` is where others reach us, `port` takes our datagrams."""
 
     address: str
+    port: int = 0
 
 
 class Received(_Value, frozen=True):
@@ -80,11 +81,25 @@ Input = (
 
 
 class Send(_Value, frozen=True):
-    """Put the frame on the link to `address`; `priority` 0 goes first."""
+    """Put the frame on the link to `address`; `priority` 0 goes first.
+
+    A small frame may ride a datagram, which can be lost, unless it must be `reliable`.
+    """
 
     address: str
     frame: Frame
     priority: int = 2
+    reliable: bool = False
+
+
+class Reach(_Value, frozen=True):
+    """How a member is reached from now on: what the transport seals datagrams to it with."""
+
+    address: str
+    member: str
+    boot: int
+    link: bytes
+    port: int
 
 
 class SetTimer(_Value, frozen=True):
@@ -138,7 +153,7 @@ class Conflict(_Value, frozen=True):
     later: bool
 
 
-Effect = Send | SetTimer | Deliver | MemberSeen | BeaconHeard | Asked | Answered | Conflict
+Effect = Send | Reach | SetTimer | Deliver | MemberSeen | BeaconHeard | Asked | Answered | Conflict
 
 
 class Outbox:

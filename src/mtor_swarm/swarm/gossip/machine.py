@@ -42,6 +42,8 @@ class Machine:
         role: wire.Role,
         wall_offset_s: float,
         seeds: list[str],
+        link: bytes = bytes(32),
+        certificate: bytes = b"",
     ) -> None:
         self.config = config
         self.signer = signer
@@ -51,6 +53,9 @@ class Machine:
         self.unit = unit
         self.role = role
         self.seeds = seeds
+        self.link = link
+        self.certificate = certificate
+        self.port = 0
         self.wall_offset_s = wall_offset_s
         self.member_id = fingerprint(signer.public_key)
         self.out = fx.Outbox()
@@ -89,6 +94,7 @@ class Machine:
     # --- life
 
     def _started(self, item: fx.Started, now: float) -> None:
+        self.port = item.port
         self._say(item.address, 1, now + self.wall_offset_s)
         self._join(now)
         period = self.config.probe_period_s
@@ -108,6 +114,9 @@ class Machine:
                 unit=self.unit,
                 role=self.role,
                 started_s=max(0.0, started_s),
+                link=self.link,
+                port=self.port,
+                certificate=self.certificate,
                 left=left,
             ),
             self.signer,
@@ -197,7 +206,10 @@ class Machine:
         if not wire.is_genuine(fact, self.verifier):
             self.out.count("forged")
             return False
-        return self.members.learn_fact(member, fact, now)
+        news = self.members.learn_fact(member, fact, now)
+        if news:
+            self.out.add(fx.Reach(fact.address, member, fact.boot, fact.link, fact.port))
+        return news
 
     def _doubt(self, doubt: wire.Doubt, now: float) -> bool:
         assert self.fact is not None

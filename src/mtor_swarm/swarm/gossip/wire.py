@@ -41,7 +41,11 @@ class Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class Fact(Signed, frozen=True, kw_only=True):
-    """A member on itself: where it listens and who it is, or that it has left."""
+    """A member on itself: where it listens and who it is, or that it has left.
+
+    `link` is the X25519 key of its links and datagrams, `port` the UDP port on the same host (0:
+    it takes none), `certificate` what the swarm's key says of it (empty in a swarm without keys).
+    """
 
     boot: Count
     incarnation: Count
@@ -49,6 +53,9 @@ class Fact(Signed, frozen=True, kw_only=True):
     unit: Word
     role: Role
     started_s: Annotated[float, Meta(ge=0, le=1e12)]
+    link: Key
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    certificate: Annotated[bytes, Meta(max_length=512)] = b""
     left: bool = False
 
 
