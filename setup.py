@@ -108,7 +108,7 @@ setup(
     python_requires=">=3.10,<3.15",
     package_dir={"": "src"},
     packages=find_packages("src"),
-    package_data={NAME: ["py.typed", "gateway/static/**"]},
+    package_data={NAME: ["py.typed", "gateway/static/**", "swarm/simnet/scenarios/*"]},
     data_files=data_files(),
     install_requires=[
         "cryptography>=44",
@@ -117,6 +117,7 @@ setup(
         "PyYAML>=6",
         "pyzmq>=26",
         "rich>=13",
+        "tomli>=2; python_version < '3.11'",
     ],
     extras_require={"ros": ROS, "ai": AI, "sim": SIM, "viewer": VIEWER, "dev": DEV},
     entry_points={"console_scripts": [f"{each} = {at}" for each, at in EXECUTABLES.items()]},
