@@ -44,6 +44,9 @@ class GossipConfig(_Section, frozen=True, kw_only=True):
     beacon_period_s: Annotated[float, Meta(gt=0, description="least time between beacons")] = 0.2
     store_events: Annotated[int, Meta(ge=16, description="events kept for repair")] = 4096
     store_age_s: Annotated[float, Meta(gt=0, description="age at which one expires")] = 300.0
+    tombstone_s: Annotated[
+        float, Meta(gt=0, description="a removal from a shared state is remembered this long")
+    ] = 3600.0
     dead_retry_s: Annotated[float, Meta(gt=0, description="the dead are tried this often")] = 5.0
 
 

@@ -20,6 +20,7 @@ from mtor_swarm.swarm.gossip.machine import Machine
 from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.gossip.wire import MAX_FRAME_BYTES, Role
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
+from mtor_swarm.swarm.sharing import SharedStates
 from mtor_swarm.swarm.transport import Transport
 
 MAX_INBOX = 4096
@@ -48,6 +49,7 @@ class SwarmDriver:
         on_beacon: Callable[[str, UnitState], None],
         on_ask: Callable[[str, str, bytes], bytes | Future[bytes]],
         on_conflict: Callable[[str, MemberInfo, bool], None] | None = None,
+        on_shared: Callable[[str, str], None] | None = None,
         radio: Radio | None = None,
         rng: random.Random | None = None,
         log: Callable[[str], None] = _to_stderr,
@@ -59,6 +61,7 @@ class SwarmDriver:
         self._on_beacon = on_beacon
         self._on_ask = on_ask
         self._on_conflict = on_conflict or (lambda unit, other, later: None)
+        self._on_shared = on_shared or (lambda name, key: None)
         self._log = log
         self._unit = unit
         self._transport = Transport(config, identity, radio)
@@ -74,6 +77,7 @@ class SwarmDriver:
             seeds=config.seeds,
             link=identity.link_public,
         )
+        self.shared = SharedStates(self._machine.shared, lambda item: self._put(item, 2))
         self._lock = threading.Lock()
         self._inbox: list[tuple[int, int, fx.Input]] = []
         self._order = itertools.count()
@@ -108,6 +112,10 @@ class SwarmDriver:
     def beacon(self, state: UnitState) -> None:
         """Our unit's latest state; only the newest one matters."""
         self._put(fx.StateChanged(state), 3)
+
+    def discovered(self, address: str) -> None:
+        """A member may be at that address: try it as one more seed."""
+        self._put(fx.Discovered(address), 2)
 
     def ask(
         self, member_or_unit: str, kind: str, payload: bytes, timeout_s: float
@@ -213,6 +221,8 @@ class SwarmDriver:
                 self._member_seen(effect)
             elif isinstance(effect, fx.BeaconHeard):
                 self._on_beacon(effect.member, effect.state)
+            elif isinstance(effect, fx.SharedMerged):
+                self._on_shared(effect.state, effect.item)
             elif isinstance(effect, fx.Asked):
                 self._asked(effect)
             elif isinstance(effect, fx.Answered):

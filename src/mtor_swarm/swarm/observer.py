@@ -16,6 +16,7 @@ from mtor_swarm.swarm.driver import SwarmDriver
 from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.identity import Identity
 from mtor_swarm.swarm.picture import Picture
+from mtor_swarm.swarm.sharing import SharedStates
 
 Listener = Callable[[str, dict[str, Any]], None]
 
@@ -44,6 +45,7 @@ class Observer:
             on_member=self._on_member,
             on_beacon=self._on_beacon,
             on_ask=_refuse,
+            on_shared=self._on_shared,
             radio=radio,
         )
 
@@ -55,10 +57,16 @@ class Observer:
         """Leave the swarm."""
         self._driver.stop()
 
+    @property
+    def shared(self) -> SharedStates:
+        """The swarm's shared states, to read and to write."""
+        return self._driver.shared
+
     def snapshot(self) -> dict[str, Any]:
-        """Units, members, the last events and counters."""
+        """Units, members, the last events, the shared states and counters."""
+        more = {"shared": self.shared.all(), "counters": self._driver.counters()}
         with self._changed:
-            return {**self._picture.snapshot(), "counters": self._driver.counters()}
+            return {**self._picture.snapshot(), **more}
 
     def listen(self, callback: Listener) -> Callable[[], None]:
         """Call back (kind, value) on every change; returns what ends it."""
@@ -110,6 +118,9 @@ class Observer:
         with self._changed:
             unit = self._picture.beacon(member, state, time.time())
         self._tell([("unit", unit)] if unit else [])
+
+    def _on_shared(self, name: str, key: str) -> None:
+        self._tell([("shared", {"id": name, "key": key})])
 
     def _tell(self, changed: list[tuple[str, dict[str, Any]]]) -> None:
         for kind, value in changed:

@@ -6,7 +6,7 @@ import msgspec
 
 from mtor_swarm.events import Event, UnitState
 from mtor_swarm.swarm.gossip.membership import MemberInfo
-from mtor_swarm.swarm.gossip.wire import Frame
+from mtor_swarm.swarm.gossip.wire import Entry, Frame
 
 
 class _Value(msgspec.Struct, frozen=True):
@@ -52,6 +52,30 @@ class StateChanged(_Value, frozen=True):
     state: UnitState
 
 
+class SharedWritten(_Value, frozen=True):
+    """Change a shared state: put or add `item`, or remove it if `gone`.
+
+    `value` is JSON text: of a map or stigmergy what stands there, of a counter what is added.
+    """
+
+    state: str
+    item: str
+    value: bytes = b""
+    gone: bool = False
+
+
+class SharedCarried(_Value, frozen=True):
+    """Spread an entry of a shared state that another key than ours has signed."""
+
+    entry: Entry
+
+
+class Discovered(_Value, frozen=True):
+    """A member may be at that address: one more seed."""
+
+    address: str
+
+
 class Asking(_Value, frozen=True):
     """A question of our own to one member; `token` comes back with the answer."""
 
@@ -76,7 +100,18 @@ class Leaving(_Value, frozen=True):
 
 
 Input = (
-    Started | Received | Fired | LinkLost | Published | StateChanged | Asking | Replying | Leaving
+    Started
+    | Received
+    | Fired
+    | LinkLost
+    | Published
+    | StateChanged
+    | SharedWritten
+    | SharedCarried
+    | Discovered
+    | Asking
+    | Replying
+    | Leaving
 )
 
 
@@ -153,7 +188,30 @@ class Conflict(_Value, frozen=True):
     later: bool
 
 
-Effect = Send | Reach | SetTimer | Deliver | MemberSeen | BeaconHeard | Asked | Answered | Conflict
+class SharedMerged(_Value, frozen=True):
+    """An item of a shared state changed, as `writer` wrote it.
+
+    `lost`: a write of ours, made without either having seen the other's, had to give way.
+    """
+
+    state: str
+    item: str
+    writer: str
+    lost: bool
+
+
+Effect = (
+    Send
+    | Reach
+    | SetTimer
+    | Deliver
+    | MemberSeen
+    | BeaconHeard
+    | SharedMerged
+    | Asked
+    | Answered
+    | Conflict
+)
 
 
 class Outbox:

@@ -36,5 +36,10 @@ def text(stamp: int) -> str:
     return f"{stamp // _COUNTER:012x}-{stamp % _COUNTER:04x}"
 
 
+def seconds(stamp: int) -> float:
+    """The stamp's wall time, in Unix seconds."""
+    return stamp // _COUNTER / 1000
+
+
 def _floor(wall_s: float) -> int:
     return int(wall_s * 1000) * _COUNTER

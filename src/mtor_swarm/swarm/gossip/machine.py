@@ -18,11 +18,12 @@ from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.asks import Asks
 from mtor_swarm.swarm.gossip.dissemination import neighbours
-from mtor_swarm.swarm.gossip.membership import DEAD, SUSPECT, Membership, age_of
+from mtor_swarm.swarm.gossip.membership import SUSPECT, Membership, age_of
 from mtor_swarm.swarm.gossip.news import News
 from mtor_swarm.swarm.gossip.probe import STALL_S, Prober
+from mtor_swarm.swarm.gossip.seeds import Seeds
+from mtor_swarm.swarm.gossip.shared import Shared
 
-JOIN_S = 0.3
 RETELLS, RETOLD = 3, 3
 """News on a member is told again in so many probe periods, to so many members."""
 
@@ -52,7 +53,6 @@ class Machine:
         self.boot = boot
         self.unit = unit
         self.role = role
-        self.seeds = seeds
         self.link = link
         self.certificate = certificate
         self.port = 0
@@ -64,6 +64,8 @@ class Machine:
         self.asks = Asks(self.members, self.out)
         self.fact: wire.Fact | None = None
         self.news = News(self)
+        self.shared = Shared(self)
+        self.seeds = Seeds(self, seeds)
         self.near: list[str] = []
         self._retell: dict[str, int] = {}
         self._due: dict[str, float] = {}
@@ -75,6 +77,9 @@ class Machine:
             fx.LinkLost: self._link_lost,
             fx.Published: lambda it, now: self.news.publish(it.event, now),
             fx.StateChanged: lambda it, now: self.news.state_changed(it.state, now),
+            fx.SharedWritten: self.shared.write,
+            fx.SharedCarried: self.shared.carry,
+            fx.Discovered: self.seeds.discovered,
             fx.Asking: self._ask,
             fx.Replying: self._reply,
             fx.Leaving: self._leave,
@@ -96,7 +101,7 @@ class Machine:
     def _started(self, item: fx.Started, now: float) -> None:
         self.port = item.port
         self._say(item.address, 1, now + self.wall_offset_s)
-        self._join(now)
+        self.seeds.join(now)
         period = self.config.probe_period_s
         self.out.add(fx.SetTimer("probe", now + period * self.rng.random()))
         self.out.add(fx.SetTimer("digest", now + self.config.digest_busy_s))
@@ -121,17 +126,6 @@ class Machine:
             ),
             self.signer,
         )
-
-    def _join(self, now: float) -> None:
-        """Greet the seeds until someone is there."""
-        assert self.fact is not None
-        if self.members.live():
-            return
-        for seed in self.seeds:
-            if seed != self.fact.address:
-                self.out.add(fx.Send(seed, wire.Spread([self.fact], [], True)))
-        if self.seeds:
-            self.out.add(fx.SetTimer("join", now + JOIN_S))
 
     def _leave(self, item: fx.Leaving, now: float) -> None:
         if self.fact is None:
@@ -167,6 +161,8 @@ class Machine:
             self.out.add(fx.Asked(sender, frame.askid, frame.kind, frame.payload))
         elif isinstance(frame, wire.Answer):
             self.asks.answered(sender, frame)
+        elif isinstance(frame, wire.SharedFrame):
+            self.shared.received(sender, frame, now)
         else:
             self.news.received(sender, frame, now)
 
@@ -301,11 +297,13 @@ class Machine:
         elif name == "suspect":
             self._suspicion_over(rest, now, late)
         elif name == "join":
-            self._join(now)
+            self.seeds.join(now)
         elif name == "retry":
-            self._retry_dead(now)
+            self.seeds.retry(now)
         elif name == "ask":
             self.asks.expired(int(rest))
+        elif name == "state":
+            self.shared.fired(rest, now)
         else:
             self.news.fired(name, now)
 
@@ -320,17 +318,6 @@ class Machine:
             self.out.add(fx.SetTimer(f"suspect {member}", at))
         else:
             self._bury(member, now)
-
-    def _retry_dead(self, now: float) -> None:
-        """Try one dead member and one seed, so that a swarm split whole finds itself again."""
-        self.out.add(fx.SetTimer("retry", now + self.config.dead_retry_s))
-        known = {self.members.views[each].fact.address for each in self.members.live()}
-        assert self.fact is not None
-        lost = [self.members.views[each].fact.address for each in self.members.ids(DEAD)]
-        for known_places in (lost, self.seeds):
-            places = [each for each in known_places if each not in known | {self.fact.address}]
-            if places:
-                self.out.add(fx.Send(self.rng.choice(places), self.all_known_pull()))
 
     def all_known_pull(self) -> wire.Spread:
         return msgspec.structs.replace(self._all_known(), pull=True)
@@ -355,6 +342,7 @@ class Machine:
                 self._conflicts.discard(info.id)
             elif was in ("", "dead", "left"):
                 self.out.add(fx.SetTimer("digest", now + 0.02))
+                self.shared.met(now)
                 self._see_conflict(info.id)
 
     def _see_conflict(self, member: str) -> None:

@@ -26,6 +26,16 @@ MemberId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Word = Annotated[str, Meta(max_length=64)]
 Role = Literal["unit", "observer"]
+MAX_VALUE_BYTES = 1024
+"""The JSON text of one value in a shared state."""
+StateName = Annotated[
+    str,
+    Meta(
+        pattern=r"^((map|set|counter):[a-z0-9_.-]{1,48}"
+        r"|stigmergy:[a-z0-9_.-]{1,48}(:(most|least))?)$"
+    ),
+]
+"""A shared state: its kind, its name and, of a stigmergy, which of two values holds."""
 
 
 class Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -78,6 +88,23 @@ class Beacon(Signed, frozen=True, kw_only=True, tag=1):
     boot: Count
     seq: Count
     state: Annotated[bytes, Meta(max_length=8192)]
+
+
+class Entry(Signed, frozen=True, kw_only=True):
+    """One write to a shared state, by who signed it; `crdt` says what the fields mean by kind.
+
+    `clock` is what entries of one slot are ranked by, `of` whose add a removal is about, `value`
+    JSON text, `gone` a removal.
+    """
+
+    boot: Count
+    state: StateName
+    item: Annotated[str, Meta(max_length=128)]
+    of: Annotated[str, Meta(pattern=r"^([0-9a-f]{32})?$")] = ""
+    clock: Count
+    stamp: Count
+    value: Annotated[bytes, Meta(max_length=MAX_VALUE_BYTES)] = b""
+    gone: bool = False
 
 
 class Doubt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -166,7 +193,43 @@ class Answer(_Frame, frozen=True, tag=10):
     payload: bytes
 
 
-Frame = Spread | Ping | Ack | PingRequest | Events | Digest | Heads | Ask | Answer | Beacon
+class StateDelta(_Frame, frozen=True, tag=21):
+    """Entries of shared states, pushed or repaired."""
+
+    entries: Annotated[list[Entry], Meta(max_length=256)]
+
+
+class StateDigest(_Frame, frozen=True, tag=22):
+    """A hash of each shared state that I have. Silence means the same."""
+
+    hashes: Annotated[
+        list[tuple[StateName, Annotated[bytes, Meta(max_length=16)]]], Meta(max_length=64)
+    ]
+
+
+class StateHeld(_Frame, frozen=True, tag=23):
+    """The 8-byte ids of my entries in these states: send me what I lack; `reply` wants yours."""
+
+    held: Annotated[
+        list[tuple[StateName, Annotated[bytes, Meta(max_length=65536)]]], Meta(max_length=64)
+    ]
+    reply: bool
+
+
+SharedFrame = StateDelta | StateDigest | StateHeld
+Frame = (
+    Spread
+    | Ping
+    | Ack
+    | PingRequest
+    | Events
+    | Digest
+    | Heads
+    | Ask
+    | Answer
+    | Beacon
+    | SharedFrame
+)
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 
