@@ -51,6 +51,8 @@ AI = [
 ]
 SIM = ["mujoco>=3.3,<5", "pillow>=11", "psutil>=6", "scikit-image>=0.25", OPENCV]
 VIEWER = ["fastapi>=0.115", "uvicorn>=0.34", "websockets>=14"]
+# Peers that `python -m benchmarks gossip` measures beside us; nothing else needs them.
+BENCH = ["eclipse-zenoh>=1.10", "kinship>=0.4", "msgpack>=1.1"]
 DEV = [
     "colcon-common-extensions>=0.3",
     "coverage>=7.6",
@@ -119,7 +121,14 @@ setup(
         "rich>=13",
         "tomli>=2; python_version < '3.11'",
     ],
-    extras_require={"ros": ROS, "ai": AI, "sim": SIM, "viewer": VIEWER, "dev": DEV},
+    extras_require={
+        "ros": ROS,
+        "ai": AI,
+        "sim": SIM,
+        "viewer": VIEWER,
+        "bench": BENCH,
+        "dev": DEV,
+    },
     entry_points={"console_scripts": [f"{each} = {at}" for each, at in EXECUTABLES.items()]},
     zip_safe=False,
 )
