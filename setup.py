@@ -119,6 +119,7 @@ setup(
         "PyYAML>=6",
         "pyzmq>=26",
         "rich>=13",
+        "zeroconf>=0.132",
         "tomli>=2; python_version < '3.11'",
     ],
     extras_require={

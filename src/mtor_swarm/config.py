@@ -64,6 +64,9 @@ class SwarmConfig(_Section, frozen=True, kw_only=True):
     keys: Annotated[
         str, Meta(description="folder with swarm.key and allow.yaml; empty: loopback only")
     ] = ""
+    mdns: Annotated[
+        bool, Meta(description="announce this member on the interface of `bind`, and hear others")
+    ] = False
     gossip: GossipConfig = GossipConfig()
 
 

@@ -15,6 +15,7 @@ from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import SwarmError
 from mtor_swarm.events import Event, UnitState, priority_of, to_msgpack
 from mtor_swarm.ports import Radio
+from mtor_swarm.swarm.discovery import Discovery
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip.machine import Machine
 from mtor_swarm.swarm.gossip.membership import MemberInfo
@@ -78,6 +79,8 @@ class SwarmDriver:
             link=identity.link_public,
         )
         self.shared = SharedStates(self._machine.shared, lambda item: self._put(item, 2))
+        self._swarm_name, self._mdns = config.name, config.mdns
+        self._discovery: Discovery | None = None
         self._lock = threading.Lock()
         self._inbox: list[tuple[int, int, fx.Input]] = []
         self._order = itertools.count()
@@ -93,12 +96,22 @@ class SwarmDriver:
         self.address = self._transport.open()
         self._thread = threading.Thread(target=self._run, name="swarm", daemon=True)
         self._thread.start()
+        if self._mdns:
+            self._discovery = Discovery(
+                self._swarm_name, self.member_id, self.address, self.discovered
+            )
+            try:
+                self._discovery.start()
+            except SwarmError as error:
+                self._log(f"swarm: {error}")
 
     def stop(self) -> None:
         """Leave the swarm and end the thread; safe to call twice."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
+        if self._discovery is not None:
+            self._discovery.stop()
         self._stopping = True
         self._transport.wake()
         if thread is not threading.current_thread():
@@ -143,7 +156,8 @@ class SwarmDriver:
 
     def counters(self) -> dict[str, int]:
         """What was dropped, refused or lost so far, by reason."""
-        return {**self._machine.out.counters, **self._transport.counters}
+        found = self._discovery.counters.copy() if self._discovery else {}
+        return {**self._machine.out.counters, **self._transport.counters, **found}
 
     def _resolve(self, name: str) -> str | None:
         known = dict(self._members)
