@@ -8,7 +8,6 @@ import subprocess
 
 from tests.swarm.crowd import wait_until
 
-LOSS = 'iif "{link}" numgen random mod 1000 < {per_mille} drop;'
 CHAIN = "table inet room {{ chain in {{ type filter hook input priority 0; {rule} }}; }}"
 
 
@@ -57,8 +56,8 @@ class Room:
         """Drop that share of what arrives; the senders see nothing of it, as on a radio."""
         self.run("nft", "flush", "ruleset")
         if share:
-            rule = LOSS.format(link=link, per_mille=round(share * 1000))
-            self.run("nft", CHAIN.format(rule=rule))
+            chance = f"numgen random mod 1000 < {round(share * 1000)}" if share < 1 else ""
+            self.run("nft", CHAIN.format(rule=f'iif "{link}" {chance} drop;'))
 
 
 def wire(one: Room, other: Room) -> list[str]:
