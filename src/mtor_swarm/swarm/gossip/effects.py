@@ -40,6 +40,20 @@ class LinkLost(_Value, frozen=True):
     refused: bool
 
 
+class Lossy(_Value, frozen=True):
+    """That share (0 to 1) of what a member sends us as datagrams is lost, as measured lately."""
+
+    member: str
+    share: float
+
+
+class Certified(_Value, frozen=True):
+    """Our own link key and certificate from now on."""
+
+    link: bytes
+    certificate: bytes
+
+
 class Published(_Value, frozen=True):
     """An event of our own is to be spread."""
 
@@ -104,6 +118,8 @@ Input = (
     | Received
     | Fired
     | LinkLost
+    | Lossy
+    | Certified
     | Published
     | StateChanged
     | SharedWritten
@@ -157,6 +173,12 @@ class MemberSeen(_Value, frozen=True):
     was: str
 
 
+class Forgotten(_Value, frozen=True):
+    """Nothing is known of that member any more: it is long gone, or there was no room."""
+
+    member: str
+
+
 class BeaconHeard(_Value, frozen=True):
     """The latest state of another unit."""
 
@@ -206,6 +228,7 @@ Effect = (
     | SetTimer
     | Deliver
     | MemberSeen
+    | Forgotten
     | BeaconHeard
     | SharedMerged
     | Asked

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
-from mtor_swarm.swarm.gossip.membership import DEAD
 
 if TYPE_CHECKING:
     from mtor_swarm.swarm.gossip.machine import Machine
@@ -40,7 +39,7 @@ class Seeds:
         if self.m.members.live():
             return
         for seed in self.all:
-            self.m.out.add(fx.Send(seed, wire.Spread([self.m.fact], [], True)))
+            self._greet(seed)
         if self.all:
             self.m.out.add(fx.SetTimer("join", now + JOIN_S))
 
@@ -56,16 +55,22 @@ class Seeds:
             return
         if not self.m.members.live():
             self.join(now)
-        elif self.m.members.at(item.address) is None:
-            self.m.out.add(fx.Send(item.address, self.m.all_known_pull()))
+        elif not self.m.members.at(item.address):
+            self._greet(item.address)
 
     def retry(self, now: float) -> None:
         """Try one dead member and one seed, so that a swarm split whole finds itself again."""
-        members = self.m.members
         self.m.out.add(fx.SetTimer("retry", now + self.m.config.dead_retry_s))
-        known = {self.mine, *(members.views[each].fact.address for each in members.live())}
-        lost = [members.views[each].fact.address for each in members.ids(DEAD)]
-        for addresses in (lost, self.all):
-            places = [each for each in addresses if each not in known]
-            if places:
-                self.m.out.add(fx.Send(self.m.rng.choice(places), self.m.all_known_pull()))
+        dead = self.m.members.dead()
+        if dead:
+            lost = self.m.rng.choice(dead)
+            self.m.send(lost, wire.Spread([self.m.my_fact()], []))
+            self.m.prober.retry(lost)
+        seeds = [each for each in self.all if not self.m.members.at(each)]
+        if seeds:
+            self._greet(self.m.rng.choice(seeds))
+
+    def _greet(self, address: str) -> None:
+        """Say to whoever listens there who we are, and ask who is there."""
+        greeting = wire.Spread([self.m.my_fact()], [], True)
+        self.m.out.add(fx.Send(address, greeting, reliable=True))
