@@ -55,6 +55,12 @@ class Signer(Protocol):
         """The 64-byte Ed25519 signature (RFC 8032) of `message`."""
 
 
+class Issuer(Signer, Protocol):
+    """Whose commands units obey: with keys, by the certificate that it shows."""
+
+    certificate: bytes
+
+
 class Verifier(Protocol):
     """Checks signatures, so that pure rooms need no cryptography."""
 

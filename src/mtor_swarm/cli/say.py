@@ -18,6 +18,7 @@ from mtor_swarm.cli.watching import GONE, add_seeds, console, settled, watched
 from mtor_swarm.errors import CommandError
 from mtor_swarm.events import Command, CommandAcknowledged
 from mtor_swarm.realm.commands import Acknowledgements, Draft, Row, issue, parse
+from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.identity import operator_signer
 from mtor_swarm.swarm.observer import Observer
 
@@ -32,8 +33,9 @@ measured speed is under 0.02 m/s), done; or silent, if it never answers.
   mtor say "all but r2 return to base"       drive home
   mtor say "unit 2, stop!"                   also: halt, freeze, wait; resume, go on, carry on
 
-Units obey keys that their config lists among `operators`; mtor sim lists yours. Exit codes: 0 all
-did it, 1 somebody did not or was not understood.
+Units obey keys that their config lists among `operators`; mtor sim lists yours. In a swarm with
+keys they obey who was issued the role operator or sysop: name that folder with --keys. Exit codes:
+0 all did it, 1 somebody did not or was not understood.
 """
 _COLOURS = {"asked": "", "accepted": "yellow", "confirmed": "green", "done": "green"}
 
@@ -61,7 +63,8 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _run(args: argparse.Namespace, observer: Observer) -> int:
     units = settled(observer)["units"]
     draft = understood(" ".join(args.text), units)
-    command = issue(draft, operator_signer(), time.time(), uuid.uuid4().hex)
+    signer = keyring.issuer(args.keys) if args.keys else operator_signer()
+    command = issue(draft, signer, time.time(), uuid.uuid4().hex)
     conversation = _Conversation(command, observer, args.timeout)
     rows = conversation.follow()
     text, code = verdict(draft, rows)

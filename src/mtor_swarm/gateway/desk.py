@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from mtor_swarm.events import Command, CommandAcknowledged, command_type, make
-from mtor_swarm.ports import Signer, Swarm
+from mtor_swarm.ports import Issuer, Swarm
 from mtor_swarm.realm.commands import Acknowledgements, issue, parse
 
 MAX_FOLLOWED = 16
@@ -30,7 +30,7 @@ class Desk:
     """Understands, signs and publishes commands; tells each change of who has answered what."""
 
     def __init__(
-        self, swarm: Swarm, operator: Signer, tell: Callable[[str, dict[str, Any]], None]
+        self, swarm: Swarm, operator: Issuer, tell: Callable[[str, dict[str, Any]], None]
     ) -> None:
         self._swarm = swarm
         self._operator = operator

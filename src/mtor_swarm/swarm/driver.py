@@ -8,19 +8,23 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
+from pathlib import Path
 
 from mtor_swarm.config import SwarmConfig
-from mtor_swarm.errors import SwarmError
+from mtor_swarm.errors import IdentityError, SwarmError
 from mtor_swarm.events import Event, UnitState, priority_of, to_msgpack
 from mtor_swarm.ports import Radio
+from mtor_swarm.swarm import keyring
+from mtor_swarm.swarm.certificates import REVOKED
 from mtor_swarm.swarm.discovery import Discovery
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip.machine import Machine
 from mtor_swarm.swarm.gossip.membership import MemberInfo
-from mtor_swarm.swarm.gossip.wire import MAX_FRAME_BYTES, Role
+from mtor_swarm.swarm.gossip.wire import MAX_FRAME_BYTES, Entry, Role
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
+from mtor_swarm.swarm.keyring import Keyring
 from mtor_swarm.swarm.sharing import SharedStates
 from mtor_swarm.swarm.transport import Transport
 
@@ -29,6 +33,8 @@ MAX_INBOX = 4096
 GOODBYE_S = 0.05
 LONGEST_SLEEP_S = 60.0
 ASK_ROOM = 1024
+LOOK_S = 1.0
+"""Idle links and the keys folder are looked at so often, when something wakes us anyhow."""
 
 
 def _to_stderr(line: str) -> None:
@@ -64,20 +70,31 @@ class SwarmDriver:
         self._on_conflict = on_conflict or (lambda unit, other, later: None)
         self._on_shared = on_shared or (lambda name, key: None)
         self._log = log
-        self._unit = unit
-        self._transport = Transport(config, identity, radio)
+        self._identity, self._role, self._unit = identity, role, unit
+        self._folder, self._seen, self._looked_s = config.keys, keyring.seen(config.keys), 0.0
+        keys: Keyring | None = None
+        certificate = b""
+        if config.keys:
+            keys, mine = keyring.carried(config.keys, identity, role, unit, time.time())
+            self._unit, certificate = mine.unit, keys.certificate
+        self._transport = Transport(config, identity, radio, keys)
+        self.authority = self._transport.authority
+        """Whom we believe, if the swarm has keys; on the swarm's thread alone."""
         self._machine = Machine(
             config.gossip,
             identity,
             Ed25519Verifier(),
             rng or random.Random(),
             boot=identity.boot,
-            unit=unit,
+            unit=self._unit,
             role=role,
             wall_offset_s=time.time() - time.monotonic(),
             seeds=config.seeds,
             link=identity.link_public,
+            certificate=certificate,
+            authority=self.authority,
         )
+        self._transport.introduction = lambda: self._machine.fact
         self.shared = SharedStates(self._machine.shared, lambda item: self._put(item, 2))
         self._swarm_name, self._mdns = config.name, config.mdns
         self._discovery: Discovery | None = None
@@ -156,8 +173,12 @@ class SwarmDriver:
 
     def counters(self) -> dict[str, int]:
         """What was dropped, refused or lost so far, by reason."""
-        found = self._discovery.counters.copy() if self._discovery else {}
-        return {**self._machine.out.counters, **self._transport.counters, **found}
+        # Copying a dict is one step for other threads; the machine, being pure, knows no lock.
+        counts = self._machine.out.counters.copy()
+        counts.update(self._discovery.counters if self._discovery else {})
+        for what, number in self._transport.counters.all().items():
+            counts[what] = counts.get(what, 0) + number
+        return counts
 
     def _resolve(self, name: str) -> str | None:
         known = dict(self._members)
@@ -180,7 +201,8 @@ class SwarmDriver:
 
     def _run(self) -> None:
         try:
-            self._handle(fx.Started(self.address))
+            self._handle(fx.Started(self.address, self._transport.port))
+            self._know_revoked()
             while not self._stopping:
                 try:
                     self._round(LONGEST_SLEEP_S)
@@ -213,16 +235,73 @@ class SwarmDriver:
             if self._timers.get(key) == at:
                 del self._timers[key]
                 self._handle(fx.Fired(key))
+        if now - self._looked_s >= LOOK_S:
+            self._looked_s = now
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Keep the links that are needed, and read the keys folder again if it has changed."""
+        views = self._machine.members.views
+        near = [views[each].fact.address for each in self._machine.overlay.active if each in views]
+        self._transport.hold(near)
+        if self._folder and keyring.seen(self._folder) != self._seen:
+            self._seen = keyring.seen(self._folder)
+            try:
+                self._rekey()
+            except SwarmError as error:  # half written: what we have still holds
+                self._log(f"swarm: {error}")
+
+    def _rekey(self) -> None:
+        """What the keys folder says now: a new certificate, a new link key, who is revoked."""
+        identity = self._identity
+        if self._role != "observer":  # an observer's is its own, and only vouched for there
+            identity = Identity.load(f"{self._folder}/identity.key", identity.boot)
+        keys, _ = keyring.carried(self._folder, identity, self._role, self._unit, time.time())
+        if identity.member_id != self._identity.member_id:
+            raise IdentityError(f"{self._folder}/identity.key: is another member's: start anew")
+        if identity.link_public != self._identity.link_public:
+            self._transport.rekey(identity, keys)
+            self._identity = identity
+        if keys.certificate != self._machine.certificate:
+            self._log("swarm: the certificate in the keys folder is new: used from now on")
+            self._handle(fx.Certified(identity.link_public, keys.certificate))
+        self._know_revoked(keys.revoked)
+
+    def _know_revoked(self, more: Iterable[Entry] = ()) -> None:
+        """Spread what the keys folder says of whom the swarm's key trusts no more."""
+        authority = self.authority
+        if authority is not None:
+            self._machine.shared.owners[REVOKED] = authority.key
+            for entry in [*authority.revoked.values(), *more]:
+                self._handle(fx.SharedCarried(entry))
+
+    def _revoked(self, member: str) -> None:
+        """News that a member is trusted no more: close all that leads to it, and remember."""
+        authority = self.authority
+        entries = self._machine.shared.replica.entries(REVOKED)
+        told = [each for each in entries if each.item == member and not each.gone]
+        if authority is None or not told or not authority.revoke(told[0]):
+            return
+        view = self._machine.members.views.get(member)
+        self._transport.banish(member, view.fact.address if view else "")
+        self._log(f"swarm: {member} was revoked{': that is us' * (member == self.member_id)}")
+        try:
+            keyring.keep_revocations(Path(self._folder), authority.revoked.values())
+            self._seen = keyring.seen(self._folder)
+        except OSError as error:
+            self._log(f"swarm: {self._folder}/revoked: {error.strerror}; known until we end")
 
     def _handle(self, item: fx.Input) -> None:
         for effect in self._machine.handle(item, time.monotonic()):
             if isinstance(effect, fx.Send):
-                self._transport.send(effect.address, effect.frame)
+                self._transport.send(effect.address, effect.frame, effect.reliable)
             elif isinstance(effect, fx.SetTimer):
                 self._timers[effect.key] = effect.at
                 heapq.heappush(self._heap, (effect.at, effect.key))
             elif isinstance(effect, fx.Reach):
-                continue
+                self._transport.reach(effect)
+            elif isinstance(effect, fx.SharedMerged) and effect.state == REVOKED:
+                self._revoked(effect.item)
             else:
                 self._tell(effect)
 
@@ -233,6 +312,8 @@ class SwarmDriver:
                 self._on_event(effect.event)
             elif isinstance(effect, fx.MemberSeen):
                 self._member_seen(effect)
+            elif isinstance(effect, fx.Forgotten):
+                self._members.pop(effect.member, None)
             elif isinstance(effect, fx.BeaconHeard):
                 self._on_beacon(effect.member, effect.state)
             elif isinstance(effect, fx.SharedMerged):

@@ -22,7 +22,7 @@ Listener = Callable[[str, dict[str, Any]], None]
 
 
 class Observer:
-    """`ports.Swarm` over the gossip. With `swarm.keys`, hand in an identity that is allowed."""
+    """`ports.Swarm` over the gossip. With `swarm.keys` that folder's owner vouches for it."""
 
     def __init__(
         self,
