@@ -193,6 +193,15 @@ def test_ids_that_are_cut_off_are_just_ids_that_nobody_has() -> None:
     assert [each.frame.entries[0].item for each in told if isinstance(each, fx.Send)] == ["x"]
 
 
+def test_hashes_that_contradict_each_other_ask_for_nothing() -> None:
+    net, (me, other) = pair()
+    net.give(me, fx.SharedWritten("map:m", "x", b"1"))
+    hashes = me.machine.shared.replica.hashes()
+    lie = wire.StateDigest(b"another", hashes)
+    told = me.machine.handle(fx.Received(other.id, lie), net.now)
+    assert not [each for each in told if isinstance(each, fx.Send)]
+
+
 def test_a_discovered_address_is_one_more_seed_until_there_are_too_many() -> None:
     net = Net(2)
     early = net.add("early")

@@ -220,6 +220,11 @@ class Replica:
             if not state.slots:
                 del self.states[name]
 
+    def hash(self) -> bytes:
+        """A hash of all states."""
+        text = b"".join(name.encode() + each for name, each in self.hashes())
+        return hashlib.blake2b(text, digest_size=8).digest()
+
     def hashes(self) -> list[tuple[str, bytes]]:
         """A hash of each state, by name."""
         return sorted((name, state.hash) for name, state in self.states.items())

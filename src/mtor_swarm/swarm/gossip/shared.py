@@ -148,18 +148,24 @@ class Shared:
         self.replica.expire(now + self.m.wall_offset_s)
         if self.m.near:
             to = self.m.rng.choice(self.m.near)
-            self.m.send(to, wire.StateDigest(self.replica.hashes()), 3)
+            self.m.send(to, wire.StateDigest(self.replica.hash()), 3)
             if self.replica.states:
                 config, busy = self.m.config, now < self._busy_until
                 self._digest_by(now + (config.digest_busy_s if busy else config.digest_idle_s))
 
     def _digest(self, sender: str, frame: wire.StateDigest, now: float) -> None:
         self.replica.expire(now + self.m.wall_offset_s)
-        mine, theirs = dict(self.replica.hashes()), dict(frame.hashes)
+        whole = self.replica.hash()
+        if whole == frame.whole:
+            return
+        self._stay_busy(now)
+        if frame.each is None:
+            self.m.send(sender, wire.StateDigest(whole, self.replica.hashes()), 3)
+            return
+        mine, theirs = dict(self.replica.hashes()), dict(frame.each)
         names = [each for each in mine.keys() | theirs if mine.get(each) != theirs.get(each)]
         if names:
             self._tell_held(sender, sorted(names), reply=True)
-            self._stay_busy(now)
 
     def _tell_held(self, member: str, names: list[str], reply: bool) -> None:
         held = [(each, b"".join(self.replica.ids(each))) for each in names[: crdt.MAX_STATES]]

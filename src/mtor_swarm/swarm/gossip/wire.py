@@ -270,12 +270,19 @@ class StateDelta(_Frame, frozen=True, tag=21):
     entries: Annotated[list[Entry], Meta(max_length=256)]
 
 
-class StateDigest(_Frame, frozen=True, tag=22):
-    """A hash of each shared state that I have. Silence means the same."""
+StateHashes = Annotated[
+    list[tuple[StateName, Annotated[bytes, Meta(max_length=16)]]], Meta(max_length=64)
+]
 
-    hashes: Annotated[
-        list[tuple[StateName, Annotated[bytes, Meta(max_length=16)]]], Meta(max_length=64)
-    ]
+
+class StateDigest(_Frame, frozen=True, tag=22):
+    """A hash of all shared states that I have; if asked for by one that has others, of each.
+
+    Silence means the same.
+    """
+
+    whole: Annotated[bytes, Meta(max_length=16)]
+    each: StateHashes | None = None
 
 
 class StateHeld(_Frame, frozen=True, tag=23):
