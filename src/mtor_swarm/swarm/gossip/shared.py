@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mtor_swarm.swarm.gossip.machine import Machine
 
 DELTA_S = 0.02
-"""Writes are gathered for this long, so that many to one slot are one entry."""
+"""Least time between two pushes: of many writes to one slot meanwhile only the last goes out."""
 BUSY_S = 3.0
 """After a change hashes are compared at the busy pace for this long."""
 DELTA_ENTRIES = 64
@@ -40,6 +40,7 @@ class Shared:
         self.owners: dict[str, bytes] = {}
         """States that only the holder of one public key may write, such as what is revoked."""
         self._fresh: dict[crdt.Slot, tuple[wire.Entry, str]] = {}
+        self._next_push = 0.0
         self._busy_until = 0.0
 
     # --- our own writes
@@ -84,7 +85,7 @@ class Shared:
     def fired(self, name: str, now: float) -> None:
         """The timer of the deltas or of the digests."""
         if name == "delta":
-            self._push()
+            self._push(now)
         else:
             self._send_digest(now)
 
@@ -122,11 +123,12 @@ class Shared:
         self.replica.join(entry)
         self.out.add(fx.SharedMerged(entry.state, entry.item, entry.origin, lost))
         if not self._fresh:
-            self.out.add(fx.SetTimer("state delta", now + DELTA_S))
+            self.out.add(fx.SetTimer("state delta", max(now, self._next_push)))
             self._stay_busy(now)
         self._fresh[crdt.slot_of(entry)] = (entry, sender)
 
-    def _push(self) -> None:
+    def _push(self, now: float) -> None:
+        self._next_push = now + DELTA_S
         fresh, self._fresh = list(self._fresh.values()), {}
         for member in self.m.near:
             news = [each for each, sender in fresh if member not in (sender, each.origin)]
