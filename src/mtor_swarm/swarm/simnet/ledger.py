@@ -15,7 +15,7 @@ from mtor_swarm.config import GossipConfig
 from mtor_swarm.events import Event
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
-from mtor_swarm.swarm.gossip.dissemination import StreamKey
+from mtor_swarm.swarm.gossip.records import StreamKey
 from mtor_swarm.swarm.gossip.machine import Machine
 from mtor_swarm.swarm.simnet.world import Member, World
 
