@@ -20,6 +20,7 @@ COMMANDS = {
     "events": ("mtor_swarm.cli.events_tail", "show events as they happen"),
     "say": ("mtor_swarm.cli.say", "tell units what to do, and see who did it"),
     "config": ("mtor_swarm.cli.config_check", "check config files"),
+    "doctor": ("mtor_swarm.cli.doctor", "show what the swarm refused, and what is lacking here"),
     "keys": ("mtor_swarm.cli.keys", "make a swarm's key; issue, revoke and list members"),
     "models": ("mtor_swarm.cli.models", "list, fetch and verify model weights"),
     "simnet": ("mtor_swarm.cli.simnet", "simulate the gossip of thousands of members"),
@@ -28,7 +29,7 @@ COMMANDS = {
 
 GROUPS = {
     "run": ("sim", "up", "gateway"),
-    "watch": ("units", "events"),
+    "watch": ("units", "events", "doctor"),
     "command": ("say",),
     "manage": ("config", "keys", "models"),
     "study": ("simnet",),

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 
+import msgspec
+
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import IdentityError, SwarmError
 from mtor_swarm.events import Event, UnitState, priority_of, to_msgpack
@@ -33,6 +35,8 @@ MAX_INBOX = 4096
 GOODBYE_S = 0.05
 LONGEST_SLEEP_S = 60.0
 ASK_ROOM = 1024
+COUNTERS = "counters"
+"""The kind of ask that every member answers by itself: its counters, as JSON."""
 LOOK_S = 1.0
 """Idle links and the keys folder are looked at so often, when something wakes us anyhow."""
 
@@ -340,6 +344,9 @@ class SwarmDriver:
         self._on_member(info, effect.was)
 
     def _asked(self, asked: fx.Asked) -> None:
+        if asked.kind == COUNTERS:
+            self._handle(_reply(asked, True, msgspec.json.encode(self.counters())))
+            return
         try:
             answer = self._on_ask(asked.member, asked.kind, asked.payload)
         except SwarmError as error:
