@@ -14,7 +14,7 @@ from mtor_swarm.swarm import datagrams
 from mtor_swarm.swarm.datagrams import (
     GIVE_UP,
     KEPT_S,
-    LOSS_WINDOW,
+    LOSS_PACKETS,
     MAX_BYTES,
     SURE_S,
     TRIAL_S,
@@ -49,24 +49,43 @@ def test_each_counter_passes_once_in_whatever_order(counters, start) -> None:
     assert window.highest == (start + highest if counters else 0)
 
 
-def test_lost_packets_are_told_from_the_counters() -> None:
-    rng, window, loss = random.Random(4), Window(), Loss()
+def measured(lost: float, packets: int, smooth: int = LOSS_PACKETS) -> tuple[Loss, list[float]]:
+    rng, window, loss = random.Random(4), Window(), Loss(smooth)
     told = []
-    for counter in range(10**6, 10**6 + 3000):
-        if rng.random() > 0.3 and window.admit(counter):
-            told += [loss.measure(window)]
-    shares = [each for each in told if each is not None]
-    assert 0.2 < min(shares) <= max(shares) < 0.45
+    for counter in range(10**6, 10**6 + packets):
+        if rng.random() >= lost:
+            loss.took(window.ahead(counter))
+            window.admit(counter)
+            told += [share for share in [loss.news()] if share is not None]
+    return loss, told
+
+
+def test_lost_packets_are_told_from_the_counters() -> None:
+    loss, told = measured(0.3, 3000, smooth=200)
     assert loss.share == pytest.approx(0.3, abs=0.1)
-    assert len(shares) < 3000 / LOSS_WINDOW
+    assert told[-1] == pytest.approx(0.3, abs=0.1)
+    assert 1 < len(told) < 40
 
 
 def test_where_nothing_is_lost_nothing_is_told() -> None:
-    window, loss = Window(), Loss()
-    for counter in range(1, 500):
-        window.admit(counter)
-        assert loss.measure(window) is None
-    assert loss.share == 0
+    assert measured(0.0, 500)[1] == []
+
+
+def test_a_loss_that_ends_is_told_to_have_ended() -> None:
+    loss = Loss(LOSS_PACKETS)
+    loss.took(2)
+    assert loss.news() == pytest.approx(0.05, abs=0.01)
+    for _ in range(100):
+        loss.took(1)
+    assert [loss.news(), loss.news()] == [0.0, None]
+
+
+def test_a_packet_that_comes_late_was_not_lost() -> None:
+    window, loss = Window(), Loss(LOSS_PACKETS)
+    for counter in (1, 3, 2):
+        loss.took(window.ahead(counter))
+        assert window.admit(counter)
+    assert loss.share < 0.01
 
 
 def test_what_arrives_surely_asks_nothing() -> None:
@@ -278,13 +297,30 @@ def test_losses_on_the_way_are_told_of_their_sender() -> None:
     with Ends() as ends:
         session = ends.a._sessions[B.member_id]
         told = []
-        for _ in range(4 * LOSS_WINDOW):
+        for _ in range(10 * LOSS_PACKETS):
             counter, asks = session.out.send(0.0)
             if rng.random() > 0.5:
                 ends.a._put(session, session.seal(counter, asks, b"x"))
             told += ends.b.receive(0.0)[1]
         assert {each.member for each in told} == {A.member_id}
         assert 0.2 < told[-1].share < 0.8
+
+
+def test_what_is_lost_of_everybody_is_held_for_likely_of_those_who_said_little() -> None:
+    other = Identity.ephemeral()
+    with Ends() as ends:
+        quiet = Datagrams(other, "127.0.0.1", 0, str)
+        ends.b.reach(at(other, port=quiet.port), "127.0.0.1")
+        quiet.reach(ends.to_b, "127.0.0.1")
+        quiet.send(ends.to_b.address, b"x", 0.0)
+        session = ends.a._sessions[B.member_id]
+        told = []
+        for _ in range(3 * LOSS_PACKETS):
+            session.out.confirm()
+            ends.a._put(session, session.seal(session.out.confirm(), False, b"x"))
+            told += ends.b.receive(0.0)[1]
+        quiet.close()
+        assert {each.member for each in told} == {A.member_id, other.member_id}
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 in this Python")

@@ -44,7 +44,9 @@ KEPT_S = 0.1
 GIVE_UP = 6
 """So many packets in a row that asked and were not confirmed: datagrams are blocked there."""
 TRIAL_S = 2.0
-LOSS_WINDOW = 50
+LOSS_PACKETS = 20
+NO_LOSS = 0.004
+"""Below this a loss is told as none."""
 _HEAD = struct.Struct(">8sQ")
 _BODY = struct.Struct(">BQ")
 
@@ -56,19 +58,15 @@ class Window:
 
     def __init__(self) -> None:
         self.highest = 0
-        self.received = 0
-        self._first = 0
         self._seen = 0
 
-    @property
-    def expected(self) -> int:
-        """How many the peer has sent since the first one that came."""
-        return self.highest - self._first + 1 if self.received else 0
+    def ahead(self, counter: int) -> int:
+        """How far a counter is ahead of the highest one; of the very first one: 1."""
+        return counter - self.highest if self.highest else 1
 
     def admit(self, counter: int) -> bool:
         """Whether this counter is new; from now on it is not."""
         ahead = counter - self.highest
-        self._first = self._first or counter
         if ahead > 0:
             old = self._seen << ahead if ahead < self.WIDTH else 0
             self._seen = (old | 1) & ((1 << self.WIDTH) - 1)
@@ -77,32 +75,38 @@ class Window:
             return False
         else:
             self._seen |= 1 << -ahead
-        self.received += 1
         return True
 
 
 class Loss:
-    """The share of a peer's datagrams that never came, smoothed over the last hundred or so."""
+    """The share of a peer's datagrams that never came, smoothed over some `packets` of them.
 
-    def __init__(self) -> None:
-        self.share: float | None = None
+    It begins with what is lost of everybody's, since one peer alone sends few.
+    """
+
+    def __init__(self, packets: int, share: float = 0.0) -> None:
+        self.share = share
+        self.fresh = 0
+        self._part = 1 / packets
         self._told = 0.0
-        self._expected = 0
-        self._received = 0
 
-    def measure(self, window: Window) -> float | None:
-        """The share from 0 to 1 if it has changed by 2 % or more since it was last told."""
-        expected = window.expected - self._expected
-        if expected < LOSS_WINDOW:
+    def took(self, ahead: int) -> None:
+        """A packet came whose counter is so far ahead of the highest one before; late: below 1."""
+        self.fresh += 1
+        if ahead < 1:
+            self.share = max(0.0, self.share - self._part)
+        else:
+            kept = 1 - self._part
+            self.share = (1 - (1 - self.share) * kept ** (ahead - 1)) * kept
+
+    def news(self) -> float | None:
+        """The share if it is another than the one told last, by enough to matter."""
+        share = self.share if self.share >= NO_LOSS else 0.0
+        far = abs(share - self._told) >= max(0.03, self._told / 4)
+        if not far and not (self._told and not share):
             return None
-        lost = 1 - (window.received - self._received) / expected
-        self._expected, self._received = window.expected, window.received
-        lost = min(1.0, max(0.0, lost))
-        self.share = lost if self.share is None else (self.share + lost) / 2
-        if abs(self.share - self._told) < 0.02:
-            return None
-        self._told = self.share
-        return self.share
+        self._told = share
+        return share
 
 
 class Confirmations:
@@ -162,12 +166,17 @@ class Session:
         self.address, self.place = "", ("", 0)
         self.out = Confirmations(int(wall_s * 1e6))
         self.window = Window()
-        self.loss = Loss()
+        self.loss = Loss(LOSS_PACKETS)
         shared = secret.exchange(X25519PublicKey.from_public_bytes(peer.link))
         mine = f"{me.member_id} {me.boot}"
         theirs = f"{peer.member} {peer.boot}"
         self._name_out, self._seal = _derive(shared, f"{mine} {theirs}")
         self.name, self._open = _derive(shared, f"{theirs} {mine}")
+
+    def lossy(self) -> list[Lossy]:
+        """The share of losses, if it is another than was told."""
+        share = self.loss.news()
+        return [] if share is None else [Lossy(self.member, share)]
 
     def seal(self, counter: int, asks: bool, frame: bytes) -> bytes:
         """The packet that carries this frame, which may be empty."""
@@ -206,6 +215,7 @@ class Datagrams:
         self._by_name: dict[bytes, Session] = {}
         self._by_address: dict[str, Session] = {}
         self._owing: set[str] = set()
+        self._loss = Loss(5 * LOSS_PACKETS)
         self._kept: collections.deque[tuple[float, int, Session, bytes]] = collections.deque()
         self.socket = _bound(host, port)
         self.port = int(self.socket.getsockname()[1])
@@ -224,6 +234,7 @@ class Datagrams:
             except ValueError:  # a link key that is no point to agree on
                 self._count("link keys refused")
                 return
+            old.loss.share = self._loss.share
             self._sessions[peer.member] = self._by_name[old.name] = old
             if len(self._sessions) > MAX_SESSIONS:
                 self.forget(next(iter(self._sessions)))
@@ -282,10 +293,20 @@ class Datagrams:
                 continue
             if frame:
                 frames.append((session.member, frame))
-            share = session.loss.measure(session.window)
-            if share is not None:
-                losses.append(Lossy(session.member, share))
+            losses += self._lost(session)
         return frames, losses
+
+    def _lost(self, session: Session) -> list[Lossy]:
+        """Whose losses are other than was told: of all from whom little came, as of everybody."""
+        told: list[Lossy] = []
+        everybodys = self._loss.news()
+        if everybodys is not None:
+            for each in self._sessions.values():
+                if each.window.highest and each.loss.fresh < LOSS_PACKETS:
+                    each.loss.share = everybodys
+                    told += each.lossy()
+                each.loss.fresh = 0
+        return told + session.lossy()
 
     def _opened(self, packet: bytes, now: float) -> tuple[Session | None, bytes]:
         session = self._by_name.get(packet[:8])
@@ -297,9 +318,12 @@ class Datagrams:
             self._count("datagrams forged")
             return None, b""
         counter, asks, heard, frame = opened
+        ahead = session.window.ahead(counter)
         if not session.window.admit(counter):
             self._count("datagrams replayed")
             return None, b""
+        session.loss.took(ahead)
+        self._loss.took(ahead)
         session.out.heard(heard, now)
         if asks:
             self._owing.add(session.member)
