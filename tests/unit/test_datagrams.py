@@ -90,13 +90,14 @@ def test_a_packet_that_comes_late_was_not_lost() -> None:
 
 def test_what_arrives_surely_asks_nothing() -> None:
     out = Confirmations()
-    assert out.send(0.0) == (1, True)
+    assert out.send(0.0) == (1, True, True)
     out.heard(1, 0.1)
-    assert out.send(1.0) == (2, False)
-    assert out.send(1.4) == (3, False)
-    assert out.send(1.6) == (4, True)
+    assert out.send(1.0) == (2, False, False)
+    assert out.send(1.4) == (3, False, False)
+    assert out.send(1.6) == (4, True, True)
     out.heard(4, 1.7)
-    assert out.send(1.8 + SURE_S) == (5, True)
+    assert out.send(1.8 + SURE_S) == (5, True, True)
+    assert out.send(1.8 + SURE_S) == (6, True, False)
 
 
 def test_a_confirmation_of_what_was_never_sent_is_no_news() -> None:
@@ -111,12 +112,13 @@ def test_a_confirmation_of_what_was_never_sent_is_no_news() -> None:
 
 def test_who_never_confirms_is_blocked_until_a_trial_is_confirmed() -> None:
     out = Confirmations()
-    for _ in range(GIVE_UP):
+    for number in range(GIVE_UP):
         assert not out.blocked
-        out.send(0.0)
+        for _ in range(100):
+            out.send(0.1 * number)
     assert out.blocked
     assert [out.is_trial_due(t) for t in (1.0, 1.0, 1.0 + TRIAL_S)] == [True, False, True]
-    out.heard(GIVE_UP, 4.0)
+    out.heard(100 * GIVE_UP, 4.0)
     assert not out.blocked
 
 
@@ -125,7 +127,7 @@ def test_a_confirmation_waits_for_none_itself() -> None:
     out.send(0.0)
     out.heard(1, 0.1)
     assert out.confirm() == 2
-    assert out.send(5.0) == (3, False)
+    assert out.send(5.0) == (3, False, False)
 
 
 # --- sealing
@@ -298,7 +300,7 @@ def test_losses_on_the_way_are_told_of_their_sender() -> None:
         session = ends.a._sessions[B.member_id]
         told = []
         for _ in range(10 * LOSS_PACKETS):
-            counter, asks = session.out.send(0.0)
+            counter, _, asks = session.out.send(0.0)
             if rng.random() > 0.5:
                 ends.a._put(session, session.seal(counter, asks, b"x"))
             told += ends.b.receive(0.0)[1]

@@ -41,8 +41,10 @@ ASKING = 1
 SURE_S = 10.0
 WAITED_S = 0.5
 KEPT_S = 0.1
+ASK_S = 0.05
+"""Asks are so far apart, that a burst is not taken for silence."""
 GIVE_UP = 6
-"""So many packets in a row that asked and were not confirmed: datagrams are blocked there."""
+"""So many asks in a row that were not confirmed: datagrams are blocked there."""
 TRIAL_S = 2.0
 LOSS_PACKETS = 20
 NO_LOSS = 0.004
@@ -117,6 +119,7 @@ class Confirmations:
         self._sure_until = -math.inf
         self._waits_since: float | None = None
         self._asked = 0
+        self._asked_at = -math.inf
         self._tried = -TRIAL_S
 
     @property
@@ -131,14 +134,17 @@ class Confirmations:
             self._tried = now
         return due
 
-    def send(self, now: float) -> tuple[int, bool]:
-        """The counter of the next packet, and whether it asks for a confirmation."""
+    def send(self, now: float) -> tuple[int, bool, bool]:
+        """The next packet's counter, whether it is unsure to arrive, and whether it asks."""
         self._sent = self._awaited = self._sent + 1
         if self._waits_since is None:
             self._waits_since = now
-        asks = now > self._sure_until or now - self._waits_since > WAITED_S
-        self._asked += asks
-        return self._sent, asks
+        unsure = now > self._sure_until or now - self._waits_since > WAITED_S
+        asks = unsure and now - self._asked_at >= ASK_S
+        if asks:
+            self._asked_at = now
+            self._asked += 1
+        return self._sent, unsure, asks
 
     def confirm(self) -> int:
         """The counter of a packet that only confirms, and waits for nothing itself."""
@@ -154,7 +160,7 @@ class Confirmations:
         if not self._confirmed < highest <= self._sent:
             return
         self._confirmed = highest
-        self._asked, self._sure_until = 0, now + SURE_S
+        self._asked, self._asked_at, self._sure_until = 0, -math.inf, now + SURE_S
         self._waits_since = now if highest < self._awaited else None
 
 
@@ -256,13 +262,13 @@ class Datagrams:
             return False
         if session.out.blocked:
             if session.out.is_trial_due(now):
-                counter, _ = session.out.send(now)
+                counter, _, _ = session.out.send(now)
                 self._put(session, session.seal(counter, True, b""))
             return False
-        counter, asks = session.out.send(now)
+        counter, unsure, asks = session.out.send(now)
         if not self._put(session, session.seal(counter, asks, frame)):
             return False
-        if asks and len(self._kept) < MAX_KEPT:
+        if unsure and len(self._kept) < MAX_KEPT:
             self._kept.append((now + KEPT_S, counter, session, frame))
         return True
 
