@@ -55,11 +55,14 @@ class Hearsay:
 
     def spread(self, sender: str, frame: wire.Spread, now: float) -> None:
         """News on members: what is new to us goes on to our neighbours."""
+        doubted = {each.member for each in frame.doubts}
         for fact in frame.facts:
             member = fact.origin
             if self.learn(member, fact, now):
                 self._pass_on(member, sender, now)
-            elif member in self.members.views and age_of(fact) < self.members.views[member].age:
+            elif member in doubted or member not in self.members.views:
+                continue  # its death is told with it: telling that back would never end
+            elif age_of(fact) < self.members.views[member].age:
                 self.tell(sender, [member])
         fresh = [each for each in frame.doubts if self.doubted(sender, each, now)]
         if fresh and self.members.whole:
