@@ -18,34 +18,36 @@ def network(**more) -> Network:
 
 def test_a_datagram_is_lost_as_often_as_told() -> None:
     net = network(loss=0.3)
-    lost = sum(1 for _ in range(TRIES) if not net.delays(200, False))
+    lost = sum(1 for _ in range(TRIES) if not net.delays(stream=False))
     assert abs(lost / TRIES - 0.3) < 0.03
 
 
 def test_a_datagram_comes_twice_as_often_as_told() -> None:
     net = network(duplication=0.2)
-    twice = sum(1 for _ in range(TRIES) if len(net.delays(200, False)) == 2)
+    twice = sum(1 for _ in range(TRIES) if len(net.delays(stream=False)) == 2)
     assert abs(twice / TRIES - 0.2) < 0.03
 
 
 def test_a_stream_is_late_where_a_datagram_is_lost() -> None:
-    for size, reliable in ((200, True), (DATAGRAM_BYTES + 1, False)):
-        net = network(loss=0.3, duplication=1.0)
-        came = [net.delays(size, reliable) for _ in range(TRIES)]
-        assert {len(each) for each in came} <= {0, 1}
-        assert sum(1 for each in came if not each) < TRIES / 500
-        late = sum(1 for each in came if each and each[0] >= RETRANSMIT_S)
-        assert abs(late / TRIES - 0.3) < 0.03
+    net = network(loss=0.3, duplication=1.0)
+    came = [net.delays(stream=True) for _ in range(TRIES)]
+    assert {len(each) for each in came} <= {0, 1}
+    assert sum(1 for each in came if not each) < TRIES / 500
+    late = sum(1 for each in came if each and each[0] >= RETRANSMIT_S)
+    assert abs(late / TRIES - 0.3) < 0.03
 
 
-def test_without_streams_everything_can_be_lost() -> None:
-    net = network(loss=1.0, streams=False)
-    assert not net.delays(5000, True)
+def test_what_is_large_or_must_be_reliable_rides_a_stream_unless_there_are_none() -> None:
+    net = network()
+    assert net.is_stream(DATAGRAM_BYTES + 1, False)
+    assert net.is_stream(10, True)
+    assert not net.is_stream(DATAGRAM_BYTES, False)
+    assert not network(streams=False).is_stream(5000, True)
 
 
 def test_delays_are_within_their_bounds() -> None:
     net = network(delay_s=(0.1, 0.2))
-    assert all(0.1 <= net.delays(10, False)[0] <= 0.2 for _ in range(100))
+    assert all(0.1 <= net.delays(False)[0] <= 0.2 for _ in range(100))
 
 
 def test_unequal_sides_hear_nothing_of_each_other() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mtor_swarm.swarm.gossip.membership import ALIVE, DEAD
-from mtor_swarm.swarm.simnet.world import Member, links
+from mtor_swarm.swarm.simnet.world import Member
 
 
 def disagreement(live: list[Member], bound: int) -> str:
@@ -33,7 +33,7 @@ def _parted(live: list[Member], here: dict[str, Member]) -> str:
         return ""
     around: dict[str, set[str]] = {each: set() for each in here}
     for each in live:
-        for other in links(each.machine):
+        for other in each.machine.overlay.active:
             if other not in here:
                 return f"{each.name} keeps a link to {other[:8]}, which is gone"
             around[each.id].add(other)

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from mtor_swarm.config import GossipConfig
 from mtor_swarm.events import Event
 from mtor_swarm.swarm.gossip import effects as fx
-from mtor_swarm.swarm.gossip import wire
-from mtor_swarm.swarm.gossip.records import StreamKey
+from mtor_swarm.swarm.gossip import records, wire
 from mtor_swarm.swarm.gossip.machine import Machine
+from mtor_swarm.swarm.gossip.records import StreamKey
 from mtor_swarm.swarm.simnet.world import Member, World
 
 MAX_VIOLATIONS = 20
@@ -69,6 +69,7 @@ class Ledger:
         self.violations: list[str] = []
         self.hidden = 0
         self.spreads: dict[tuple[StreamKey, int], Spread] = {}
+        self._names: dict[bytes, Spread] = {}
         self.published: Counter[StreamKey] = Counter()
         self.first_at: dict[StreamKey, float] = {}
         self.latency_s = array("f")
@@ -165,11 +166,15 @@ class Ledger:
 
     def heard(self, member: Member, sender: Member, frame: wire.Frame) -> None:
         """A frame arrives: note the copies of events in it."""
-        for record in getattr(frame, "records", ()):
-            key = (record.origin, record.boot, record.channel)
-            spread = self.spreads.get((key, record.seq))
-            if spread is not None:
-                spread.heard(member.index, sender.index)
+        if isinstance(frame, wire.Events):
+            for raw in frame.records:
+                packed = records.unpack(raw)
+                if packed.payload is None:
+                    continue
+                if packed.name not in self._names:
+                    record = records.read(packed, raw)
+                    self._names[packed.name] = self.spreads[record.key, record.seq]
+                self._names[packed.name].heard(member.index, sender.index)
 
     def stepped(self, member: Member) -> None:
         """After each input: everything of that member is within its bounds."""

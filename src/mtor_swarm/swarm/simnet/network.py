@@ -29,25 +29,32 @@ class Network:
         """Whether anything gets from one to the other (their names)."""
         return not self.side or self.side.get(sender, 0) == self.side.get(receiver, 0)
 
-    def delays(self, size: int, reliable: bool) -> list[float]:
-        """When the copies of a frame of that many bytes arrive, in seconds from now.
+    def is_stream(self, size: int, reliable: bool) -> bool:
+        """Whether a frame of so many bytes rides a stream; none does if `streams` is off."""
+        return self.streams and (reliable or size > DATAGRAM_BYTES)
 
-        A datagram is lost with the probability `loss`. On a stream (`reliable`, or too large for
-        a datagram) a loss costs a retransmission; `streams` off makes all frames datagrams.
+    def delays(self, stream: bool) -> list[float]:
+        """When the copies of a frame arrive, in seconds from now.
+
+        A datagram is lost with the probability `loss`; on a stream that costs a retransmission.
         """
-        random_ = self.rng.random
-        late = self.delay_s[0] + (self.delay_s[1] - self.delay_s[0]) * random_()
-        if self.streams and (reliable or size > DATAGRAM_BYTES):
+        chance = self.rng.random
+        late = self._late()
+        if stream:
             for attempt in range(RETRANSMITS):
-                if not self.loss or random_() >= self.loss:
+                if not self.loss or chance() >= self.loss:
                     return [late]
                 late += RETRANSMIT_S * 2**attempt
             return []
-        found = [] if self.loss and random_() < self.loss else [late]
-        if self.duplication and random_() < self.duplication:
-            late = self.delay_s[0] + (self.delay_s[1] - self.delay_s[0]) * random_()
-            found += [] if self.loss and random_() < self.loss else [late]
+        found = [] if self.loss and chance() < self.loss else [late]
+        if self.duplication and chance() < self.duplication:
+            late = self._late()
+            found += [] if self.loss and chance() < self.loss else [late]
         return found
+
+    def _late(self) -> float:
+        least, most = self.delay_s
+        return least + (most - least) * self.rng.random()
 
     def radio_delay_s(self, sender: str, receiver: str) -> float | None:
         """What the radio adds (ids, not names); None: out of earshot."""

@@ -258,4 +258,4 @@ class Play:
         return self.world.up()
 
     def _bound(self) -> int:
-        return getattr(self.scenario.gossip, "members_known", 1024)
+        return self.scenario.gossip.members_known

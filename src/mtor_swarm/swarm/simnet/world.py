@@ -26,6 +26,8 @@ WALL_S = 1_700_000_000.0
 """The members' wall clock (Unix) at virtual time 0."""
 LINK_LOST_S = 0.06
 """From a process's death until those linked to it find its port closed."""
+REFUSED_S = 0.005
+"""Until one that opens a stream to a closed port finds it so."""
 _MOMENT = struct.Struct("<dI")
 
 
@@ -36,6 +38,8 @@ class Member:
         "boot",
         "born",
         "index",
+        "linked",
+        "losses",
         "machine",
         "name",
         "notes",
@@ -53,6 +57,10 @@ class Member:
         self.up = True
         self.stalled_until = 0.0
         self.timers: dict[str, float] = {}
+        self.linked: dict[str, float] = {}
+        """The addresses that it has streams to, and when the last frame on each arrives."""
+        self.losses: dict[str, float] = {}
+        """What it was told of the loss from other members, by id."""
         self.notes: Any = None
         """Whatever the watch keeps with it."""
 
@@ -159,16 +167,14 @@ class World:
 
     def kill(self, gone: Iterable[Member]) -> None:
         """The processes end: their ports are closed, and who is linked to them finds out."""
-        dead = {each.id: each for each in gone}
-        for each in dead.values():
+        dead = {}
+        for each in gone:
             each.up = False
+            dead[address_of(each.name)] = each.name
         for other in self.up():
-            theirs = set(links(other.machine)) & dead.keys()
-            theirs |= {each for each in dead if other.id in links(dead[each].machine)}
-            for member in sorted(theirs):
-                if self.network.hears(dead[member].name, other.name):
-                    lost = fx.LinkLost(address_of(dead[member].name), True)
-                    self._later(LINK_LOST_S, other, lost)
+            for address in [each for each in other.linked if each in dead]:
+                if self.network.hears(dead[address], other.name):
+                    self._refused(other, address, LINK_LOST_S)
 
     def stall(self, member: Member, until: float) -> None:
         """The process stands still till then (SIGSTOP, or starved); what arrives waits."""
@@ -214,6 +220,7 @@ class World:
             if isinstance(item, fx.Fired):
                 del member.timers[item.key]
             elif sender is not None and isinstance(item, fx.Received):
+                self._measure(member, sender)
                 self.watch.heard(member, sender, item.frame)
             self.give(member, item)
         self.now = max(self.now, until)
@@ -223,30 +230,48 @@ class World:
         return self._hash.hexdigest()
 
     def _carry(self, member: Member, send: fx.Send) -> None:
-        frame = send.frame
+        size = self._size(member, send.frame)
+        to = self._at.get(send.address)
+        if to is None or not size or not self.network.hears(member.name, to.name):
+            return
+        stream = self.network.is_stream(size, send.reliable)
+        if stream and not to.up:
+            self._refused(member, send.address, REFUSED_S)
+            return
+        more = self.network.radio_delay_s(member.id, to.id)
+        if more is None:
+            return
+        frame = wire.decode(wire.encode(send.frame)) if self.codec else send.frame
+        for delay in self.network.delays(stream):
+            at = self.now + delay + more
+            if stream:  # what went before on it comes before
+                at = member.linked[send.address] = max(at, member.linked.get(send.address, 0.0))
+            self._push(at, to, fx.Received(member.id, frame), member)
+
+    def _size(self, member: Member, frame: wire.Frame) -> int:
+        """The frame's size in bytes; 0 if it cannot be encoded, which is a finding."""
         if frame is not self._last[0]:
             try:
                 raw = wire.encode(frame)
             except WireError as error:
                 self.watch.failed(member, fx.Received(member.id, frame), error)
-                return
+                return 0
             self._hash.update(raw)
             self._last = (frame, len(raw))
-        size = self._last[1]
-        self.watch.carried(member, frame, size)
-        to = self._at.get(send.address)
-        if to is None or not self.network.hears(member.name, to.name):
-            return
-        more = self.network.radio_delay_s(member.id, to.id)
-        if more is None:
-            return
-        if self.codec:
-            frame = wire.decode(wire.encode(frame))
-        for delay in self.network.delays(size, send.reliable):
-            self._push(self.now + delay + more, to, fx.Received(member.id, frame), member)
+        self.watch.carried(member, frame, self._last[1])
+        return self._last[1]
 
-    def _later(self, delay: float, member: Member, item: fx.Input) -> None:
-        self._push(self.now + delay, member, item)
+    def _refused(self, member: Member, address: str, delay: float) -> None:
+        """The port there is closed: the stream ends, and the member finds out."""
+        member.linked.pop(address, None)
+        self._push(self.now + delay, member, fx.LinkLost(address, True))
+
+    def _measure(self, member: Member, sender: Member) -> None:
+        """Tell how many of the sender's datagrams are lost, as the transport would measure it."""
+        loss = self.network.loss
+        if member.losses.get(sender.id, 0.0) != loss:
+            member.losses[sender.id] = loss
+            self.give(member, fx.Lossy(sender.id, loss))
 
     def _push(
         self, at: float, member: Member, item: fx.Input, sender: Member | None = None
@@ -257,8 +282,3 @@ class World:
 def address_of(name: str) -> str:
     """Where the member of that name listens."""
     return f"tcp://{name}:1"
-
-
-def links(machine: Machine) -> list[str]:
-    """The members that this one keeps a link to."""
-    return machine.near
