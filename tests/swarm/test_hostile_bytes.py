@@ -229,3 +229,24 @@ def test_a_revoked_link_is_hung_up_on_and_not_let_in_again(locked, keys) -> None
         link.send(PING)
         assert locked.heard(lambda found: locked.count("handshakes refused") >= 1) == []
     assert locked.count("certificate revoked") >= 2
+
+
+def test_ipv6_links_and_datagrams_work_as_ipv4_ones_do() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 on loopback here: {error}")
+    door = Door(Transport(SwarmConfig(bind="tcp://[::1]:*"), Identity.ephemeral()))
+    mine = Identity.ephemeral()
+    peer = Transport(SwarmConfig(bind="tcp://[::1]:*"), mine)
+    address = peer.open()
+    peer.send(door.address, wire.Ping(1), reliable=True)
+    theirs = door.transport._identity
+    peer.reach(Reach(door.address, theirs.member_id, 1, theirs.link_public, door.transport.port))
+    door.transport.reach(Reach(address, mine.member_id, 1, mine.link_public, peer.port))
+    peer.send(door.address, wire.Ping(2))
+    heard = door.heard(lambda found: len(found) == 2)
+    assert {each.frame.number for each in heard} == {1, 2}
+    assert not door.count("garbage", "datagrams of strangers", "datagrams forged")
+    peer.close()
+    door.close()

@@ -212,6 +212,7 @@ def test_what_nobody_confirms_goes_another_way_and_then_all_does() -> None:
             assert ends.a.settle(number + 0.05) == []
             assert ends.a.settle(number + KEPT_S) == [(ends.to_b.address, b"%d" % number)]
         assert not ends.a.send(ends.to_b.address, b"more", 10.0)
+        assert not ends.a.send(ends.to_b.address, b"more", 10.0)
         ends.b.receive(10.0)
         assert ends.counts["datagrams of strangers"] == GIVE_UP + 1
         ends.b.reach(ends.to_a, "127.0.0.1")
@@ -269,6 +270,16 @@ def test_a_member_that_moves_keeps_its_counters_and_one_that_restarts_does_not()
         assert ends.a._sessions[B.member_id] is not session
 
 
+def test_who_comes_to_anothers_address_stays_there_when_that_one_is_forgotten() -> None:
+    with Ends() as ends:
+        heir = Identity.ephemeral()
+        ends.a.reach(at(heir, port=ends.b.port), "127.0.0.1")
+        ends.a.forget(B.member_id)
+        ends.a.send(ends.to_b.address, b"x", 0.0)
+        assert ends.b.receive(0.0) == ([], [])
+        assert ends.counts == {"datagrams of strangers": 1}
+
+
 def test_a_link_key_that_nobody_can_agree_on_is_refused() -> None:
     with Ends() as ends:
         ends.a.reach(Reach("tcp://127.0.0.1:7", "f" * 32, 1, bytes(32), 7), "127.0.0.1")
@@ -313,6 +324,7 @@ def test_what_is_lost_of_everybody_is_held_for_likely_of_those_who_said_little()
     with Ends() as ends:
         quiet = Datagrams(other, "127.0.0.1", 0, str)
         ends.b.reach(at(other, port=quiet.port), "127.0.0.1")
+        ends.b.reach(at(Identity.ephemeral(), port=7), "127.0.0.1")
         quiet.reach(ends.to_b, "127.0.0.1")
         quiet.send(ends.to_b.address, b"x", 0.0)
         session = ends.a._sessions[B.member_id]
@@ -323,6 +335,26 @@ def test_what_is_lost_of_everybody_is_held_for_likely_of_those_who_said_little()
             told += ends.b.receive(0.0)[1]
         quiet.close()
         assert {each.member for each in told} == {A.member_id, other.member_id}
+
+
+def test_a_port_that_is_taken_is_no_hindrance() -> None:
+    with Ends() as ends:
+        other = Datagrams(A, "127.0.0.1", ends.a.port, str)
+        assert other.port not in (0, ends.a.port)
+        other.close()
+
+
+def test_a_flood_is_read_in_bounded_batches(monkeypatch) -> None:
+    monkeypatch.setattr(datagrams, "MAX_BATCH", 3)
+    monkeypatch.setattr(datagrams, "MAX_KEPT", 2)
+    with Ends() as ends:
+        for _ in range(4):
+            ends.a.send(ends.to_b.address, b"x", 0.0)
+        assert [len(ends.b.receive(0.0)[0]) for _ in range(3)] == [3, 1, 0]
+        assert len(ends.a.settle(1.0)) == 2
+        ends.b.send(ends.to_a.address, b"x", 0.0)
+        ends.b.forget(A.member_id)
+        assert ends.b.settle(1.0) == []
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 in this Python")

@@ -94,6 +94,14 @@ def test_an_observer_is_vouched_for_by_the_folders_owner(home, tmp_path) -> None
     assert len(keys.certificate) <= 512
 
 
+def test_who_issues_commands_shows_the_folders_certificate(home, tmp_path) -> None:
+    keyring.issue(home, "ada", "operator", tmp_path / "ada", LATER)
+    ada = keyring.issuer(tmp_path / "ada")
+    keys = keyring.read(tmp_path / "ada")
+    said = keys.authority().may_command(ada.certificate, ada.member_id, time.time())
+    assert said == ""
+
+
 def test_a_swarm_is_made_once(home) -> None:
     with pytest.raises(ConfigError, match=r"swarm\.key: exists"):
         keyring.new_swarm(home)

@@ -230,7 +230,7 @@ class Datagrams:
         """How a member is reached from now on; `host` is an IP address, empty if there is none."""
         old = self._sessions.get(peer.member)
         if old is not None:
-            self._by_address.pop(old.address, None)
+            self._unlist(old)
         if not peer.port or not host:
             return
         if old is None or (old.boot, old.link) != (peer.boot, peer.link):
@@ -252,8 +252,14 @@ class Datagrams:
         old = self._sessions.pop(member, None)
         if old is not None:
             self._by_name.pop(old.name, None)
-            self._by_address.pop(old.address, None)
             self._owing.discard(member)
+            self._unlist(old)
+
+    def _unlist(self, old: Session) -> None:
+        """Send nothing more there for it; somebody else may be there by now."""
+        if self._by_address.get(old.address) is old:
+            del self._by_address[old.address]
+        old.address = ""
 
     def send(self, address: str, frame: bytes, now: float) -> bool:
         """Whether the frame is on its way; if not, it must go over ZeroMQ."""
@@ -289,11 +295,8 @@ class Datagrams:
         for _ in range(MAX_BATCH):
             try:
                 packet = self.socket.recv(MAX_PACKET)
-            except BlockingIOError:
+            except OSError:  # there is no more
                 break
-            except OSError:  # what an earlier packet of ours met on its way
-                self._count("datagrams returned")
-                continue
             session, frame = self._opened(packet, now)
             if session is None:
                 continue
@@ -358,10 +361,10 @@ class Datagrams:
         self._identity = identity
         self._secret = X25519PrivateKey.from_private_bytes(identity.link_secret)
         for old in list(self._sessions.values()):
+            host, port = old.place
+            peer = Reach(old.address, old.member, old.boot, old.link, port)
             self.forget(old.member)
-            self.reach(
-                Reach(old.address, old.member, old.boot, old.link, old.place[1]), old.place[0]
-            )
+            self.reach(peer, host)
 
     def close(self) -> None:
         """Close the socket."""

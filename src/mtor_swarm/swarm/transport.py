@@ -151,9 +151,13 @@ class Transport:
         host, port = split(bound)
         self._bound_port = int(port)
         if self.config.datagrams and is_ip(host):
-            self._datagrams = Datagrams(self._identity, host, self._bound_port, self._count)
-            self.port = self._datagrams.port
-            self._poller.register(self._datagrams.socket, zmq.POLLIN)
+            try:
+                self._datagrams = Datagrams(self._identity, host, self._bound_port, self._count)
+            except OSError:  # ZeroMQ carries all then
+                self._count("datagrams not opened")
+            else:
+                self.port = self._datagrams.port
+                self._poller.register(self._datagrams.socket, zmq.POLLIN)
         return advertised(self.config, bound)
 
     def _socket(self, kind: int, address: str) -> zmq.Socket[bytes]:
