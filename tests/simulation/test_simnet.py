@@ -10,6 +10,7 @@ import sys
 import msgspec
 import pytest
 
+from mtor_swarm.config import GossipConfig
 from mtor_swarm.events import Event
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip.membership import MemberInfo
@@ -27,6 +28,19 @@ def test_every_shipped_scenario_holds(name: str) -> None:
     assert report.violations == []
     assert report.deliveries > 0
     assert sum(report.latency_histogram) > 0
+
+
+@pytest.mark.parametrize("name", ["calm", "half-dies"])
+def test_a_swarm_too_large_for_the_tables_of_its_members_holds_as_well(name: str) -> None:
+    gossip = GossipConfig(members_known=24)
+    told = msgspec.structs.replace(scenario.load(name), gossip=gossip, for_s=8.0)
+    report = Play(name, told, 60, 1).run()
+    assert report.violations == []
+
+
+def test_a_death_is_not_told_back_and_forth() -> None:
+    report = Play("half-dies", scenario.load("half-dies"), 14, 1).run()
+    assert report.frames_s < 100
 
 
 def test_a_run_counts_what_came_how_far_and_how_often() -> None:

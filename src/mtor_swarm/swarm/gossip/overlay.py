@@ -117,12 +117,13 @@ class Overlay:
         return {*self.active, *self._asked, *self._refused}
 
     def _ask(self, member: str, links: int, now: float) -> None:
-        """Say who we are first: one that has not heard of us yet could not answer."""
         self._asked[member] = now + ANSWER_S
-        self._send(member, Spread([self.mine()], []))
         self._say(member, "ask", links)
 
     def _say(self, member: str, word: Literal["ask", "yes", "no"], links: int = 0) -> None:
+        """Say who we are first: one that does not know us, or no more, could not take it."""
+        if word != "no" and not (self.members.whole and member in self.active):
+            self._send(member, Spread([self.mine()], []))
         digest = b"" if word == "no" else self.members.digest(self.mine())
         self._send(member, Neighbour(word, links, digest))
 

@@ -11,7 +11,7 @@ import random
 from mtor_swarm.config import GossipConfig
 from mtor_swarm.swarm.gossip.effects import Outbox, Send, SetTimer
 from mtor_swarm.swarm.gossip.overlay import Overlay
-from mtor_swarm.swarm.gossip.wire import Ack, Ping, PingRequest
+from mtor_swarm.swarm.gossip.wire import Ack, Ping, PingRequest, Spread
 
 MAX_HEALTH = 8
 MAX_RELAYS = 1024
@@ -20,6 +20,11 @@ INDIRECT_STEP, RELIABLE_STEP, LAST_STEP = 4, 8, 12
 
 After the first wait others are asked to ping it too, after the second the ping goes by the link
 and not by datagram, after the third it is silent: a few lost datagrams cast no doubt.
+"""
+FAR_FIRST_S, FAR_TIMES, FAR_MOST_S = 4.0, 4.0, 3600.0
+"""One that refuted a doubt of ours lives where we do not hear it, as by radio: others watch it.
+
+It is left alone for so long at first, so many times as long each time, until it answers us.
 """
 STALL_S = 0.25
 """A timer that fires this much too late: our own loop was held up."""
@@ -40,6 +45,7 @@ class Prober:
         self._order: list[str] = []
         self._waiting: dict[int, str] = {}
         self._relays: dict[int, tuple[str, str, int]] = {}
+        self._far: dict[str, tuple[float, float]] = {}
 
     @property
     def slowness(self) -> float:
@@ -58,7 +64,7 @@ class Prober:
     def next(self, now: float) -> None:
         """Probe the next member of a shuffled round; sets its own next timer."""
         self.out.add(SetTimer("probe", now + self.config.probe_period_s * self.slowness))
-        while self._order and not self.members.is_live(self._order[-1]):
+        while self._order and not self._watches(self._order[-1], now):
             self._order.pop()
         if not self._order:
             self._order = list(self._pool())
@@ -68,7 +74,7 @@ class Prober:
 
     def check(self, member: str, now: float) -> None:
         """Probe that member at once."""
-        if member in self._waiting.values():
+        if member in self._waiting.values() or not self._watches(member, now):
             return
         number = self._new_number()
         self._waiting[number] = member
@@ -101,10 +107,24 @@ class Prober:
         """An ack: of a probe of ours, or of one that we relay."""
         if self._waiting.get(ack.number) == (ack.member or sender):
             del self._waiting[ack.number]
+            if not ack.member:
+                self._far.pop(sender, None)
             self.health = max(0, self.health - 1)
         elif ack.number in self._relays and self._relays[ack.number][0] == sender:
             member, asker, number = self._relays.pop(ack.number)
             self._send(asker, Ack(number, member))
+
+    def refuted(self, member: str, now: float) -> None:
+        """That member, which we found silent, lives: it is the way between us that is bad."""
+        if len(self._far) > len(self.members.views):
+            self._far = {each: far for each, far in self._far.items() if each in self.members.views}
+        _, wait = self._far.get(member, (0.0, FAR_FIRST_S / FAR_TIMES))
+        wait = min(FAR_MOST_S, wait * FAR_TIMES)
+        self._far[member] = (now + wait, wait)
+
+    def _watches(self, member: str, now: float) -> bool:
+        until, _ = self._far.get(member, (0.0, 0.0))
+        return self.members.is_live(member) and now >= until
 
     def retry(self, member: str) -> None:
         """Ping one that is held for dead: if it lives it refutes."""
@@ -127,6 +147,9 @@ class Prober:
         """One that is doubted gets the doubt too, to refute it (Lifeguard's buddy)."""
         view = self.members.views.get(member)
         if view is not None:
+            if not self.members.whole and (reliable or member not in self.overlay.active):
+                told = Spread([self.overlay.mine()], [])  # one that has forgotten us cannot answer
+                self.out.add(Send(view.fact.address, told, 1, reliable=True))
             ping = Ping(number, next(iter(view.doubts.values()), None))
             self.out.add(Send(view.fact.address, ping, 1, reliable))
 
