@@ -341,17 +341,19 @@ class Machine:
         """Whom we are linked with."""
         return self.overlay.active
 
-    def send(self, member: str, frame: wire.Frame, priority: int = 2) -> None:
+    def send(
+        self, member: str, frame: wire.Frame, priority: int = 2, reliable: bool = False
+    ) -> None:
         """Send a frame to a member that we know."""
         view = self.members.views.get(member)
         if view is not None:
-            self.out.add(fx.Send(view.fact.address, frame, priority))
+            self.out.add(fx.Send(view.fact.address, frame, priority, reliable))
 
     def _ask(self, item: fx.Asking, now: float) -> None:
         """Say who we are first: one that has not heard of us yet could not answer."""
         assert self.fact is not None
-        self.send(item.member, wire.Spread([self.fact], []))
+        self.send(item.member, wire.Spread([self.fact], []), reliable=True)
         self.asks.ask(item, now)
 
     def _reply(self, item: fx.Replying, now: float) -> None:
-        self.send(item.member, wire.Answer(item.askid, item.ok, item.payload))
+        self.send(item.member, wire.Answer(item.askid, item.ok, item.payload), reliable=True)
