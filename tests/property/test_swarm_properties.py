@@ -100,6 +100,7 @@ def test_mangled_frames_from_a_peer_never_raise(seed: int, flips: int) -> None:
         wire.Have([b"12345678"]),
         wire.Graft([b"12345678"], True),
         wire.Prune(members[0].id),
+        wire.Sprout("0" * 32, 1, 0),
         wire.Quiet(members[0].id),
     ]
     for frame in sent:

@@ -66,6 +66,27 @@ def test_an_event_is_told_with_where_it_came_from_and_its_place():
     assert told.stamp >= hlc.text(hlc.at(WALL))
 
 
+def test_even_the_first_events_of_a_small_swarm_come_to_a_member_once():
+    net = Watched()
+    members = net.grow(24)
+    for i in range(10):
+        net.give(members[i], fx.Published(event(i)))
+        net.run(0.2)
+    copies = sum(len(each.frame.records) for each in net.of(wire.Events))
+    assert copies <= 1.1 * 10 * 23
+    assert len({each.machine.news.tree._root for each in members}) == 1
+
+
+def test_only_the_lowest_id_is_a_root():
+    net = Net(1)
+    members = sorted(net.grow(3), key=lambda each: each.id)
+    before = members[0].machine.news.tree._root
+    wrong = wire.Sprout(members[1].id, 2**40, 0)
+    net.give(members[2], fx.Received(members[1].id, wrong))
+    net.give(members[1], fx.Fired("sprout"))
+    assert {each.machine.news.tree._root for each in members} == {before}
+
+
 def test_after_the_first_each_event_comes_to_a_member_once():
     net = Watched()
     members = net.grow(24)
@@ -198,8 +219,9 @@ def test_a_stop_is_repaired_before_a_flood_of_others():
     net.run(8.0)
     net.side = {}
     net.run(20.0)
-    assert members[3].events[0].type == "mtor.stop.issued"
-    assert numbers(members[3], members[0])[1:] == list(range(500))
+    told = numbers(members[3], members[0])
+    assert told.index(500) <= repair.MAX_REPAIR
+    assert [each for each in told if each != 500] == list(range(500))
 
 
 def test_events_that_expired_before_a_member_joined_are_no_gap_to_it():
@@ -238,6 +260,17 @@ def test_a_stream_is_wanted_from_one_peer_at_a_time(monkeypatch):
     assert len(members[0].machine.news._peers) == 2
     net.run(0.2)
     assert len(net.of(wire.Want, "m0")) == 1
+
+
+def test_after_a_silent_peer_another_is_asked():
+    net = Watched()
+    members = net.grow(3)
+    far = (events.fingerprint(HashKeys("far").public_key), 1, "events", 9)
+    for _ in range(2):
+        for each in members[1:]:
+            net.give(members[0], fx.Received(each.id, wire.Heads([far], False, False)))
+        net.run(news.ANSWER_S + 0.1)
+    assert {each.address for each in net.of(wire.Want, "m0")} == {"tcp://m1:1", "tcp://m2:1"}
 
 
 def test_what_came_by_itself_meanwhile_is_not_wanted():

@@ -68,9 +68,11 @@ def test_the_same_sender_twice_is_no_reason_to_prune():
     assert tree.again(record(1), "x") == []
 
 
-def test_a_stranger_is_pruned_and_does_not_become_a_link():
+def test_who_is_no_link_is_pruned_and_does_not_become_one():
     tree = Tree()
-    tree.push(record(1), sender="x")
+    tree.push(record(1), sender="s")
+    assert tree.take(wire.Prune) == ["s"]
+    assert tree.again(record(1), "x") == []
     assert tree.again(record(1), "s") == ["s"]
     assert tree.tree.eager(ORIGIN) == ["x", "y", "z"]
 
@@ -119,6 +121,13 @@ def test_over_lossy_links_even_eager_ones_are_told_soon_unless_they_had_it():
     tree.again(record(1), "z")
     tree.tree.tell_lazy()
     assert tree.sent == [("y", wire.Have([name(1)]))]
+
+
+def test_what_had_to_be_wanted_makes_no_copy_over_the_tree_needless():
+    tree = Tree()
+    tree.tree.push([record(1)], "x", 0.0, True)
+    assert tree.again(record(1), "y") == []
+    assert tree.again(record(1), "z") == ["z"]
 
 
 def test_what_was_told_of_and_does_not_come_is_asked_for_of_one_then_the_next():
@@ -209,3 +218,63 @@ def test_what_is_remembered_is_bounded(monkeypatch, most):
         assert known == [3] * 6 + [2] * 3
     else:
         assert len(tree.tree.recent) == 3
+
+
+# --- the common tree
+
+
+def sprout(tree: Tree, hops: int, sender: str = "", number: int = 1) -> list[tuple[str, int]]:
+    """Where it grew to and how far from the root that is; `-1` where it was pruned."""
+    tree.tree.sprout(wire.Sprout("0" * 31 + "1", number, hops), sender)
+    found = [(m, f.hops if isinstance(f, wire.Sprout) else -1) for m, f in tree.sent]
+    tree.sent.clear()
+    return found
+
+
+def test_in_a_small_swarm_first_events_take_the_common_tree():
+    tree = Tree()
+    tree.tree.small = True
+    assert sprout(tree, 1, "x") == [("y", 2), ("z", 2)]
+    assert sprout(tree, 2, "y") == [("y", -1)]
+    assert tree.push(record(1), sender="x") == ["z"]
+    assert tree.push(record(plumtree.OWN_FROM - 1, "b"), sender="x") == ["z"]
+    assert tree.push(record(plumtree.OWN_FROM, "b"), sender="x") == ["y", "z"]
+    tree.tree.small = False
+    assert tree.push(record(2), sender="x") == ["y", "z"]
+
+
+def test_the_common_tree_takes_the_shorter_way_whichever_came_first():
+    tree = Tree()
+    sprout(tree, 3, "x")
+    assert sprout(tree, 1, "y") == [("x", -1)]
+    assert tree.tree.eager(plumtree.COMMON) == ["y", "z"]
+
+
+def test_who_is_far_from_the_root_is_left_to_take_its_way_by_us():
+    tree = Tree()
+    sprout(tree, 1, "x")
+    assert sprout(tree, 4, "y") == []
+    assert sprout(tree, 3, "z") == [("z", -1)]
+
+
+def test_where_datagrams_are_lost_the_common_tree_has_more_links():
+    tree = Tree(x=0.05, y=0.05)
+    sprout(tree, 1, "x")
+    assert sprout(tree, 1, "y") == []
+    assert sprout(tree, 1, "z") == [("z", -1)]
+
+
+def test_the_common_tree_grows_anew_by_a_higher_number_or_another_root_alone():
+    tree = Tree()
+    sprout(tree, 0)
+    sprout(tree, 2, "y")
+    assert sprout(tree, 1, "x", number=0) == []
+    assert sprout(tree, 1, "x", number=2) == [("y", 2), ("z", 2)]
+    tree.tree.sprout(wire.Sprout("0" * 32, 1, 1), "y")
+    assert tree.take(wire.Sprout) == ["x", "z"]
+
+
+def test_a_link_that_only_the_other_end_knows_is_not_grown_on():
+    tree = Tree()
+    assert sprout(tree, 1, "s") == [("s", -1)]
+    assert sprout(tree, 1, "x") == [("y", 2), ("z", 2)]

@@ -31,6 +31,10 @@ MAX_PEERS = 16
 """Peers that events are wanted from at the same time."""
 ANSWER_S = 0.3
 """A stream is wanted from one peer at a time, unless that one is silent for so long."""
+SMALL = 128
+"""Below this number of members, and while all are known, there is a common tree."""
+SPROUT_S = 0.5
+"""The common tree grows anew when nobody came or went for so long."""
 LAG_S = 0.5
 """Peers' word on how far behind us they are counts for this long."""
 
@@ -50,6 +54,8 @@ class News:
         self._peers: OrderedDict[str, wire.Heads] = OrderedDict()
         self._wanted: dict[StreamKey, float] = {}
         self._lags: deque[tuple[float, int]] = deque(maxlen=64)
+        self._there: list[str] = []
+        self._sprouts_sent = 0
         tree, beacons = self.tree, self.beacons
         self._frames: dict[type, Callable[[str, Any, float], None]] = {
             wire.Events: self._events,
@@ -58,7 +64,8 @@ class News:
             wire.Want: self._serve,
             wire.Have: lambda sender, it, now: tree.have(sender, it.names, now),
             wire.Graft: self._grafted,
-            wire.Prune: lambda sender, it, now: tree.pruned(sender, it.member),
+            wire.Prune: lambda sender, it, now: tree.pruned(sender, it.tree),
+            wire.Sprout: self._sprouts,
             wire.Beacon: beacons.received,
             wire.Quiet: lambda sender, it, now: beacons.quieted(sender, it.member, now),
         }
@@ -67,6 +74,7 @@ class News:
             "want": self._ask_peers,
             "have": lambda now: tree.tell_lazy(),
             "graft": tree.ask_missing,
+            "sprout": self._sprout,
             "beacon": beacons.send,
         }
 
@@ -152,7 +160,7 @@ class News:
         if fresh:
             since = hlc.at(self._wall(now) - PUSH_AGE_S) if frame.upto else 0
             live = [each for each in fresh if each.header.stamp >= since]
-            self._push(live, sender, now)
+            self._push(live, sender, now, bool(frame.upto))
         if frame.upto:
             start = hlc.at(self._wall(self.m.started))
             for found in self.repair.passed(frame.upto, start, now):
@@ -193,10 +201,10 @@ class News:
         oldest = self._wall(now) - 2 * self.m.config.store_age_s - hlc.MAX_AHEAD_S
         return record.header.stamp < hlc.at(oldest)
 
-    def _push(self, fresh: list[Record], sender: str, now: float) -> None:
+    def _push(self, fresh: list[Record], sender: str, now: float, wanted: bool = False) -> None:
         self._busy_until = now + BUSY_S
         self._digest_by(now + self.m.config.digest_busy_s)
-        self.tree.push(fresh, sender, now)
+        self.tree.push(fresh, sender, now, wanted)
 
     def _deliver(self, record: Record) -> None:
         origin, boot, channel = record.key
@@ -259,6 +267,7 @@ class News:
         self.repair.expire(now)
         pace = self.m.config.digest_busy_s if busy else self.m.config.digest_idle_s
         self.out.add(fx.SetTimer("digest", now + pace))
+        self._see_who_is_there(now)
         assert self.m.fact is not None
         recent = self.repair.streams.recent() if busy else []
         digest = wire.Digest(
@@ -269,6 +278,33 @@ class News:
             pools.append(self.m.members.live())
         for member in sorted({self.m.rng.choice(pool) for pool in pools if pool}):
             self._send(member, digest)
+
+    # --- the common tree
+
+    def _see_who_is_there(self, now: float) -> None:
+        """Once members came or went, and it is quiet again, the common tree is to grow anew."""
+        live = self.m.members.live()
+        self.tree.small = self.m.members.whole and len(live) < SMALL
+        if live != self._there:
+            self._there = list(live)
+            if self._is_root():
+                self.out.add(fx.SetTimer("sprout", now + SPROUT_S))
+
+    def _is_root(self) -> bool:
+        return self.tree.small and bool(self._there) and self.m.member_id < self._there[0]
+
+    def _sprout(self, now: float) -> None:
+        if self._is_root():
+            self._sprouts_sent += 1
+            number = self.m.boot * 2**20 + self._sprouts_sent
+            self.tree.sprout(wire.Sprout(self.m.member_id, number, 0))
+
+    def _sprouts(self, sender: str, frame: wire.Sprout, now: float) -> None:
+        live = self.m.members.live()
+        if self.tree.small and live and frame.root <= min(live[0], self.m.member_id):
+            self.tree.sprout(frame, sender)
+
+    # --- repair with a peer
 
     def _digest(self, sender: str, frame: wire.Digest, now: float) -> None:
         self.m.hearsay.compare(sender, frame.members)
@@ -323,6 +359,7 @@ class News:
             self._wanted[span[:3]] = now + ANSWER_S
         if free:
             self._send(peer, wire.Want(free))
+            self._peers.move_to_end(peer)  # should it be silent, others come first
         elif not spans:
             del self._peers[peer]
 

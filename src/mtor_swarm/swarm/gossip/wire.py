@@ -246,22 +246,30 @@ class Have(_Frame, frozen=True, tag=17):
 
 
 class Graft(_Frame, frozen=True, tag=18):
-    """From now on push me what their origins say; `want`: and send me these records."""
+    """From now on push me what takes their trees; `want`: and send me these records."""
 
     names: Names
     want: bool
 
 
 class Prune(_Frame, frozen=True, tag=19):
-    """I get this origin's events from others: from now on only tell me that you have them."""
+    """I get this tree's events from others: from now on only tell me that you have them."""
 
-    member: MemberId
+    tree: MemberId
 
 
 class Quiet(_Frame, frozen=True, tag=20):
     """I hear this unit's beacons from others: leave them out for a while."""
 
     member: MemberId
+
+
+class Sprout(_Frame, frozen=True, tag=25):
+    """The common tree grows anew from this root: pass it on, and prune where you had it."""
+
+    root: MemberId
+    number: Count
+    hops: Annotated[int, Meta(ge=0, le=255)]
 
 
 class StateDelta(_Frame, frozen=True, tag=21):
@@ -312,6 +320,7 @@ Frame = (
     | Graft
     | Prune
     | Quiet
+    | Sprout
     | Neighbour
     | SharedFrame
 )
