@@ -17,13 +17,15 @@ from mtor_swarm.swarm.simnet.report import Report
 SEED = 1
 TABLE = 64
 """Members that one knows in a large swarm."""
+PUBLISHERS = 8
+"""So few that each one's tree is grown after some seconds."""
 
 
 def run(quick: bool) -> list[Figure]:
     """A calm swarm, one that loses half its members, and every scenario with fewer members."""
     number = 1_000 if quick else 10_000
     figures = []
-    calm, took_s = _play("calm", number, 3.0, rate_hz=2.0)
+    calm, took_s = _play("calm", number, 6.0, rate_hz=8.0)
     figures += [
         Figure(name=f"hops of an event, {number} members", value=calm.hops.most, goal=12),
         Figure(name=f"copies of an event, {number} members", value=calm.copies),
@@ -34,7 +36,7 @@ def run(quick: bool) -> list[Figure]:
             better="more",
         ),
     ]
-    half, _ = _play("half-dies", number, 15.0, rate_hz=1.0)
+    half, _ = _play("half-dies", number, 10.0, rate_hz=4.0)
     where = f"half of {number} die"
     figures += [
         Figure(name=f"whole again, {where}", value=half.whole_s, unit="s", goal=10),
@@ -54,7 +56,7 @@ def _play(
     told = scenario.load(name)
     if for_s:
         gossip = msgspec.structs.replace(told.gossip, members_known=TABLE)
-        events = msgspec.structs.replace(told.events, rate_hz=rate_hz)
+        events = msgspec.structs.replace(told.events, rate_hz=rate_hz, publishers=PUBLISHERS)
         told = msgspec.structs.replace(told, for_s=for_s, gossip=gossip, events=events)
     began = time.perf_counter()
     report = Play(name, told, number, SEED).run()

@@ -215,7 +215,7 @@ class Play:
             time="",
             data={"n": self._published, "fill": "." * traffic.size_bytes},
         )
-        self.ledger.publish(self.rng.choice(ready), event)
+        self.ledger.publish(self.rng.choice(ready[: traffic.publishers or None]), event)
 
     def _kill(self, gone: Sequence[Member]) -> None:
         for each in gone:

@@ -102,10 +102,14 @@ Step = Loss | Delay | Duplicate | Part | Kill | Stop | Overload | Churn | Join
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Events from members chosen at random, the whole swarm together `rate_hz`."""
+    """Events from members chosen at random, the whole swarm together `rate_hz`.
+
+    `publishers`: only so many publish, those that are there longest; 0: all do.
+    """
 
     rate_hz: Annotated[float, Meta(ge=0, le=10_000)] = 5.0
     size_bytes: Annotated[int, Meta(ge=0, le=8192)] = 200
+    publishers: Annotated[int, Meta(ge=0, le=100_000)] = 0
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
