@@ -27,11 +27,12 @@ from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.gossip.wire import MAX_FRAME_BYTES, Entry, Role
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
 from mtor_swarm.swarm.keyring import Keyring
+from mtor_swarm.swarm.outgoing import Outgoing
 from mtor_swarm.swarm.sharing import SharedStates
 from mtor_swarm.swarm.transport import Transport
 
-MAX_INBOX = 4096
-"""Things to publish or ask that wait for the thread; more are refused."""
+HELD_S = 0.02
+"""So often it is looked whether peers have caught up with what we publish."""
 GOODBYE_S = 0.05
 LONGEST_SLEEP_S = 60.0
 ASK_ROOM = 1024
@@ -102,9 +103,9 @@ class SwarmDriver:
         self.shared = SharedStates(self._machine.shared, lambda item: self._put(item, 2))
         self._swarm_name, self._mdns = config.name, config.mdns
         self._discovery: Discovery | None = None
-        self._lock = threading.Lock()
-        self._inbox: list[tuple[int, int, fx.Input]] = []
-        self._order = itertools.count()
+        self._outgoing = Outgoing()
+        self._held = False
+        self._tokens = itertools.count()
         self._timers: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._futures: dict[int, Future[bytes]] = {}
@@ -139,7 +140,10 @@ class SwarmDriver:
             thread.join()
 
     def publish(self, event: Event) -> None:
-        """Spread an event; SwarmError if too many wait already, EventError if it is too big."""
+        """Spread an event; SwarmError if too many wait already, EventError if it is too big.
+
+        They wait while the swarm cannot keep up with what we say: say less, or try again later.
+        """
         to_msgpack(event)
         self._put(fx.Published(event), priority_of(event.type))
 
@@ -162,7 +166,7 @@ class SwarmDriver:
         elif len(payload) + ASK_ROOM > MAX_FRAME_BYTES:
             future.set_exception(SwarmError(f"{kind}: {len(payload)} bytes are too many to ask"))
         else:
-            token = next(self._order)
+            token = next(self._tokens)
             self._futures[token] = future
             try:
                 self._put(fx.Asking(token, member, kind, payload, timeout_s), 1)
@@ -193,12 +197,9 @@ class SwarmDriver:
         return named[0].id if named else None
 
     def _put(self, item: fx.Input, priority: int) -> None:
-        with self._lock:
-            if self._thread is None or self._stopping:
-                raise SwarmError("this member is not running: start it first")
-            if len(self._inbox) >= MAX_INBOX:
-                raise SwarmError(f"{MAX_INBOX} things wait to be sent already: slow down")
-            heapq.heappush(self._inbox, (priority, next(self._order), item))
+        if self._thread is None or self._stopping:
+            raise SwarmError("this member is not running: start it first")
+        self._outgoing.put(item, priority)
         self._transport.wake()
 
     # --- the thread
@@ -225,13 +226,15 @@ class SwarmDriver:
 
     def _round(self, longest_s: float) -> None:
         wait = self._heap[0][0] - time.monotonic() if self._heap else longest_s
+        if len(self._outgoing):
+            wait = min(wait, HELD_S if self._held else 0.0)
         for found in self._transport.poll(min(wait, longest_s)):
             self._handle(found)
             if isinstance(found, fx.LinkLost) and found.refused:
                 self._transport.drop(found.address)
-        with self._lock:
-            inbox, self._inbox = sorted(self._inbox), []
-        for _, _, item in inbox:
+        now = time.monotonic()
+        self._held = not self._machine.news.has_room(now)
+        for item in self._outgoing.take(not self._held):
             self._handle(item)
         now = time.monotonic()
         while self._heap and self._heap[0][0] <= now:
