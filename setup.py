@@ -52,6 +52,8 @@ AI = [
 ]
 SIM = ["mujoco>=3.3,<5", "pillow>=11", "psutil>=6", "scikit-image>=0.25", OPENCV]
 VIEWER = ["fastapi>=0.115", "uvicorn>=0.34", "websockets>=14"]
+# Peers that `python -m benchmarks gossip` measures beside us; nothing else needs them.
+BENCH = ["eclipse-zenoh>=1.10", "kinship>=0.4", "msgpack>=1.1"]
 DEV = [
     "colcon-common-extensions>=0.3",
     "coverage>=7.6",
@@ -109,7 +111,7 @@ setup(
     python_requires=">=3.10,<3.15",
     package_dir={"": "src"},
     packages=find_packages("src"),
-    package_data={NAME: ["py.typed", "gateway/static/**"]},
+    package_data={NAME: ["py.typed", "gateway/static/**", "swarm/simnet/scenarios/*"]},
     data_files=data_files(),
     install_requires=[
         "cryptography>=44",
@@ -118,8 +120,17 @@ setup(
         "PyYAML>=6",
         "pyzmq>=26",
         "rich>=13",
+        "zeroconf>=0.132",
+        "tomli>=2; python_version < '3.11'",
     ],
-    extras_require={"ros": ROS, "ai": AI, "sim": SIM, "viewer": VIEWER, "dev": DEV},
+    extras_require={
+        "ros": ROS,
+        "ai": AI,
+        "sim": SIM,
+        "viewer": VIEWER,
+        "bench": BENCH,
+        "dev": DEV,
+    },
     entry_points={"console_scripts": [f"{each} = {at}" for each, at in EXECUTABLES.items()]},
     zip_safe=False,
 )

@@ -38,13 +38,25 @@ class GossipConfig(_Section, frozen=True, kw_only=True):
     indirect_probes: Annotated[int, Meta(ge=0, le=16, description="members asked to probe")] = 3
     suspect_min_s: Annotated[float, Meta(gt=0, description="suspicion once well confirmed")] = 1.2
     suspect_max_s: Annotated[float, Meta(gt=0, description="suspicion with one witness")] = 4.0
-    neighbours: Annotated[int, Meta(ge=1, le=64, description="links that events go out on")] = 5
+    neighbours: Annotated[int, Meta(ge=3, le=64, description="links that events go out on")] = 5
     digest_busy_s: Annotated[float, Meta(gt=0, description="repair while events flow")] = 0.2
     digest_idle_s: Annotated[float, Meta(gt=0, description="repair when quiet")] = 2.0
-    beacon_period_s: Annotated[float, Meta(gt=0, description="least time between beacons")] = 0.2
+    beacon_period_s: Annotated[
+        float, Meta(gt=0, description="least time between beacons to units nearby")
+    ] = 0.1
+    beacon_far_s: Annotated[
+        float, Meta(gt=0, description="and to all; longer in swarms of over 50")
+    ] = 1.0
     store_events: Annotated[int, Meta(ge=16, description="events kept for repair")] = 4096
     store_age_s: Annotated[float, Meta(gt=0, description="age at which one expires")] = 300.0
+    tombstone_s: Annotated[
+        float, Meta(gt=0, description="a removal from a shared state is remembered this long")
+    ] = 3600.0
     dead_retry_s: Annotated[float, Meta(gt=0, description="the dead are tried this often")] = 5.0
+    forget_s: Annotated[float, Meta(gt=0, description="and forgotten after this long")] = 3600.0
+    members_known: Annotated[
+        int, Meta(ge=16, le=8192, description="members kept; of a larger swarm a sample")
+    ] = 1024
 
 
 class SwarmConfig(_Section, frozen=True, kw_only=True):
@@ -54,13 +66,24 @@ class SwarmConfig(_Section, frozen=True, kw_only=True):
     bind: Annotated[
         str, Meta(pattern=r"^tcp://.+:(\d+|\*)$", description="where this member listens")
     ] = "tcp://127.0.0.1:*"
+    advertise: Annotated[
+        str,
+        Meta(
+            pattern=r"^(tcp://.+:(\d+|\*))?$",
+            description="where others reach it, if not where it listens (`*`: that port)",
+        ),
+    ] = ""
     seeds: Annotated[
         list[Annotated[str, Meta(pattern=r"^tcp://.+:\d+$")]],
         Meta(max_length=64, description="addresses to meet the swarm at; any one will do"),
     ] = []
     keys: Annotated[
-        str, Meta(description="folder with swarm.key and allow.yaml; empty: loopback only")
+        str, Meta(description="this member's folder of `mtor keys issue`; empty: loopback only")
     ] = ""
+    datagrams: Annotated[bool, Meta(description="small frames may go as sealed UDP")] = True
+    mdns: Annotated[
+        bool, Meta(description="announce this member on the interface of `bind`, and hear others")
+    ] = False
     gossip: GossipConfig = GossipConfig()
 
 

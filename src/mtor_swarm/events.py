@@ -122,7 +122,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     `units` names each addressee (never empty: "all" is resolved by the issuer, so that each one
     who does not answer can be named). `issued_s` is wall time (Unix), `valid_s` how long it may be
-    obeyed after that.
+    obeyed after that. `certificate` is what the swarm's key says of the issuer, in hex; empty in a
+    swarm without keys.
     """
 
     id: str
@@ -134,6 +135,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     args: dict[str, Any] = {}
     text: str = ""
     key: str = ""
+    certificate: str = ""
     signature: str = ""
 
 
@@ -173,14 +175,25 @@ class MissionDone(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+KEEP_BYTES = 1024 * 1024
+COMMAND_S = 60.0
+"""Commands are kept for this long: later ones are obeyed no more."""
+
+
 class EventType(msgspec.Struct, frozen=True):
-    """What is known of one type of event: where it may go and what is in it."""
+    """What is known of one type of event: where it may go and what is in it.
+
+    Members keep events for those who missed them: of one type for `keep_s` (0: as long as the
+    config's `store_age_s`, which is the most) and up to `keep_bytes`.
+    """
 
     name: str
     data: type[msgspec.Struct]
     scope: Scope = "swarm"
     channel: str = "events"
     priority: int = NOTICE
+    keep_s: float = 0.0
+    keep_bytes: int = KEEP_BYTES
 
 
 TYPES: dict[str, EventType] = {
@@ -194,8 +207,10 @@ TYPES: dict[str, EventType] = {
         EventType("mtor.member.changed", MemberChanged, scope="realm"),
         EventType("mtor.gap.found", GapFound, scope="realm"),
         EventType("mtor.reflex.changed", ReflexChanged),
-        EventType("mtor.stop.issued", Command, channel="stop", priority=STOP),
-        EventType("mtor.command.issued", Command, channel="command", priority=COMMAND),
+        EventType("mtor.stop.issued", Command, channel="stop", priority=STOP, keep_s=COMMAND_S),
+        EventType(
+            "mtor.command.issued", Command, channel="command", priority=COMMAND, keep_s=COMMAND_S
+        ),
         EventType("mtor.command.acknowledged", CommandAcknowledged, channel="command"),
         EventType("mtor.mission.done", MissionDone),
     )

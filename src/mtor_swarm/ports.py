@@ -55,6 +55,12 @@ class Signer(Protocol):
         """The 64-byte Ed25519 signature (RFC 8032) of `message`."""
 
 
+class Issuer(Signer, Protocol):
+    """Whose commands units obey: with keys, by the certificate that it shows."""
+
+    certificate: bytes
+
+
 class Verifier(Protocol):
     """Checks signatures, so that pure rooms need no cryptography."""
 
@@ -89,13 +95,14 @@ class Swarm(Protocol):
     """What a watcher of the swarm sees and may do; `swarm/observer.py` is the real one."""
 
     def snapshot(self) -> dict[str, Any]:
-        """Units, members, recent events and counters, as plain JSON-ready values."""
+        """Units, members, recent events, shared states and counters, as plain JSON values."""
 
     def listen(self, callback: Callable[[str, dict[str, Any]], None]) -> Callable[[], None]:
         """Call back (kind, value) from the swarm's thread on every change; returns what ends it.
 
         Kinds: `event` (an event as `event_to_dict` has it), `unit` (one unit of the snapshot),
-        `member` (one member of the snapshot).
+        `member` (one member of the snapshot), `shared` (`id` names the state, `key` the item that
+        changed).
         """
 
     def publish(self, event: Event) -> None:

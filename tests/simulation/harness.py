@@ -1,7 +1,9 @@
 """Gossip machines in virtual time: the same seed gives the same trace.
 
-Links lose, delay, duplicate and part as told. Frames go through the real codec. Signatures are a
-keyed hash here: what is tested is the gossip, and Ed25519 would take most of the time.
+Links lose, delay, duplicate and part as told: a small frame that need not be reliable is lost like
+a datagram, another comes later, as TCP sends it again. Frames go through the real codec.
+Signatures are a keyed hash here: what is tested is the gossip, and Ed25519 would take most of the
+time.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.machine import Machine
 
 WALL = 1_700_000_000.0
+DATAGRAM_BYTES = 1200
+RESENT_S = 0.2
+"""What TCP loses comes this much later, each time."""
 
 
 class HashKeys:
@@ -41,6 +46,8 @@ class Member:
         self.name = name
         self.machine = machine
         self.up = True
+        self.closed = False
+        self.links: set[str] = set()
         self.stalled_until = 0.0
         self.timers: dict[str, float] = {}
         self.events: list[Event] = []
@@ -72,6 +79,7 @@ class Net:
         self.members: dict[str, Member] = {}
         self._queue: list[tuple[float, int, Member, fx.Input]] = []
         self._order = itertools.count()
+        self._last: dict[tuple[str, str], float] = defaultdict(float)
         self.sent = 0
 
     def add(self, name: str, *, seeds: list[str] | None = None, boot: int = 1, **more) -> Member:
@@ -99,10 +107,14 @@ class Net:
 
     def kill(self, member: Member) -> None:
         """The process is gone: its port is closed, and the links to it drop."""
-        member.up = False
+        member.up, member.closed = False, True
         for other in list(self.members.values()):
-            if other.up and self._hears(member.name, other.name):
-                self._later(0.06, other, fx.LinkLost(_address(member.name), True))
+            if other.up and member.name in other.links and self._hears(member.name, other.name):
+                self._refuse(other, member, 0.06)
+
+    def _refuse(self, member: Member, closed: Member, delay: float) -> None:
+        member.links.discard(closed.name)
+        self._later(delay, member, fx.LinkLost(_address(closed.name), True))
 
     def give(self, member: Member, item: fx.Input) -> None:
         for effect in member.machine.handle(item, self.now):
@@ -126,7 +138,7 @@ class Net:
             self.give(member, fx.Replying(effect.member, effect.askid, ok, effect.payload))
         elif isinstance(effect, fx.Answered):
             member.answers[effect.token] = (effect.ok, effect.payload)
-        else:
+        elif isinstance(effect, fx.Conflict):
             member.conflicts.append(effect)
 
     def _carry(self, member: Member, send: fx.Send) -> None:
@@ -134,12 +146,25 @@ class Net:
         to = self.members.get(send.address.removeprefix("tcp://").removesuffix(":1"))
         if to is None or not self._hears(member.name, to.name):
             return
-        copies = 2 if self.rng.random() < self.duplication else 1
-        frame = wire.decode(wire.encode(send.frame))
+        raw = wire.encode(send.frame)
+        linked = send.reliable or len(raw) > DATAGRAM_BYTES
+        if linked and to.closed:
+            self._refuse(member, to, 0.005)
+            return
+        frame, lost = wire.decode(raw), 0
+        if linked:
+            member.links.add(to.name)
+            while self.rng.random() < self.loss:
+                lost += 1
+        copies = 2 if not linked and self.rng.random() < self.duplication else 1
         for _ in range(copies):
-            if self.rng.random() >= self.loss:
-                delay = self.rng.uniform(*self.delay_s)
-                self._later(delay, to, fx.Received(member.id, frame))
+            if linked or self.rng.random() >= self.loss:
+                at = self.now + self.rng.uniform(*self.delay_s) + lost * RESENT_S
+                if linked:  # in order, as on a stream
+                    at = self._last[member.name, to.name] = max(
+                        at, self._last[member.name, to.name]
+                    )
+                self._later(at - self.now, to, fx.Received(member.id, frame))
 
     def _hears(self, sender: str, receiver: str) -> bool:
         return self.side.get(sender, 0) == self.side.get(receiver, 0)

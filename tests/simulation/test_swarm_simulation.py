@@ -199,6 +199,7 @@ def test_one_that_has_not_heard_of_the_asker_yet_answers_all_the_same() -> None:
     net = Net(1)
     asked = net.grow(2)[1]
     asker = net.add("new")
+    net.delay_s = (0.001, 0.001)  # a link keeps the order
     asker.machine.members.learn_fact(asked.id, asked.machine.fact, net.now)
     net.give(asker, fx.Asking(1, asked.id, "echo", b"x", 2.0))
     net.run(1.0)

@@ -153,13 +153,13 @@ class Crew:
         for step in steps:
             assert self.do(getattr(worker, f"trigger_{step}")) == SUCCESS, step
 
-    def add(self, name: str, seeds: Sequence[str] = ()) -> Unit:
+    def add(self, name: str, seeds: Sequence[str] = (), keys: str = "") -> Unit:
         """A unit that works: driving, in the swarm, heard in its realm."""
         config = RealmConfig(
             unit=name,
             state_dir=str(self.folder / name),
             operators=[operator_signer().member_id],
-            swarm=SwarmConfig(seeds=[*seeds, *(unit.address for unit in self.units)]),
+            swarm=SwarmConfig(seeds=[*seeds, *(unit.address for unit in self.units)], keys=keys),
         )
         unit = self.do(lambda: self._made(name, config))
         for worker in (unit.reflex, unit.gossip):

@@ -7,20 +7,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 PATIENCE_S = 60.0
 
 
 class Process:
-    """One `member.py` and all that it said so far."""
+    """One `member.py` and all that it said so far; `within` is a command that runs it."""
 
-    def __init__(self, unit: str, **options) -> None:
+    def __init__(self, unit: str, within: Sequence[str] = (), **options) -> None:
         self.unit = unit
         self.said: list[dict] = []
         self._changed = threading.Condition()
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "tests.swarm.member", json.dumps({"unit": unit, **options})],
+            [
+                *within,
+                *(sys.executable, "-m", "tests.swarm.member"),
+                json.dumps({"unit": unit, **options}),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -24,7 +24,8 @@ def say(**what) -> None:
 def main() -> None:
     options = json.loads(sys.argv[1])
     state = options.get("state_dir")
-    identity = Identity.open(state) if state else Identity.ephemeral()
+    keys = options.get("swarm", {}).get("keys", "")
+    identity = Identity.open(state, keys) if state else Identity.ephemeral()
     driver = SwarmDriver(
         SwarmConfig(**options.get("swarm", {})),
         identity,

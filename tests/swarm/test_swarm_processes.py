@@ -12,7 +12,6 @@ import pytest
 
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import ConfigError, SwarmError
-from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.identity import Identity
 from mtor_swarm.swarm.observer import Observer
 from mtor_swarm.swarm.transport import Transport
@@ -123,32 +122,6 @@ def test_a_member_that_stops_is_seen_as_left() -> None:
         members[1].write("stop")
         members[0].wait_states({"u1": "left"})
         assert members[1].child.wait(60) == 0
-
-
-def test_keys_let_in_who_is_allowed_and_refuse_the_rest(tmp_path) -> None:
-    keys = tmp_path / "keys"
-    keyring.new_swarm(keys)
-    for name in ("a", "b"):
-        identity = Identity.open(tmp_path / name)
-        keyring.allow(keys, identity.member_id, identity.link_public)
-        identity.close()
-    with Crowd() as crowd:
-        a = crowd.add("a", state_dir=str(tmp_path / "a"), swarm={"keys": str(keys)})
-        swarm = {"keys": str(keys), "seeds": [a.address]}
-        b = crowd.add("b", state_dir=str(tmp_path / "b"), swarm=swarm)
-        stranger = crowd.add("c", swarm=swarm)
-        plain = crowd.add("d", swarm={"seeds": [a.address]})
-        a.wait_states({"b": "alive"})
-        b.write()
-        wait_until("heard", lambda: a.numbers("b") == [1])
-
-        def refused() -> bool:
-            a.write("counters")
-            return any(e["kind"] == "counters" and "keys refused" in e for e in a.said)
-
-        wait_until("refusals counted", refused)
-        assert set(a.states()) == {"b"}
-        assert stranger.states() == plain.states() == {}
 
 
 def test_an_observer_sees_units_asks_them_and_keeps_the_lost(tmp_path) -> None:

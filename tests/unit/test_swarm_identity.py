@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from mtor_swarm.errors import ConfigError, IdentityError
+from mtor_swarm.errors import IdentityError
 from mtor_swarm.events import fingerprint
-from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
 
 
@@ -41,6 +40,20 @@ def test_a_key_that_others_may_read_is_refused(tmp_path) -> None:
         Identity.open(tmp_path)
 
 
+def test_an_issued_identity_is_used_with_the_boot_count_of_the_state(tmp_path) -> None:
+    (tmp_path / "keys").mkdir()
+    issued = Identity.ephemeral()
+    issued.save(tmp_path / "keys" / "identity.key")
+    found = Identity.open(tmp_path / "state", tmp_path / "keys")
+    found.close()
+    assert (found.member_id, found.boot) == (issued.member_id, 1)
+    relinked = found.with_new_link()
+    assert relinked.member_id == found.member_id
+    assert relinked.link_public != found.link_public
+    with pytest.raises(IdentityError, match="`mtor keys issue` makes it"):
+        Identity.open(tmp_path / "state", tmp_path / "none")
+
+
 def test_a_corrupt_boot_count_is_named(tmp_path) -> None:
     (tmp_path / "boot").write_text("many")
     with pytest.raises(IdentityError, match="is not a boot count"):
@@ -55,23 +68,3 @@ def test_only_the_right_signature_is_accepted() -> None:
     assert not verifier.verify(mine.public_key, b"y", signature)
     assert not verifier.verify(other.public_key, b"x", signature)
     assert not verifier.verify(b"", b"x", b"")
-
-
-def test_a_keys_folder_lists_who_is_allowed(tmp_path) -> None:
-    keyring.new_swarm(tmp_path)
-    member = Identity.ephemeral()
-    for _ in range(2):
-        keyring.allow(tmp_path, member.member_id, member.link_public)
-    assert keyring.read(tmp_path).allowed == {member.link_public: member.member_id}
-    with pytest.raises(ConfigError, match="exists"):
-        keyring.new_swarm(tmp_path)
-
-
-def test_a_keys_folder_that_is_missing_or_corrupt_is_named(tmp_path) -> None:
-    with pytest.raises(IdentityError, match="mtor keys new-swarm"):
-        keyring.read(tmp_path)
-    keyring.new_swarm(tmp_path)
-    for junk in ("zz", "", "aa\naa"):
-        (tmp_path / "swarm.key").write_text(junk)
-        with pytest.raises(IdentityError, match="is not a swarm key"):
-            keyring.read(tmp_path)

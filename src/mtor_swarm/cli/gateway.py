@@ -13,14 +13,14 @@ from typing import Any, NoReturn
 
 import uvicorn
 
-from mtor_swarm.cli.watching import SEEDS
+from mtor_swarm.cli.watching import SEEDS, add_keys
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import ConfigError, SwarmError
 from mtor_swarm.gateway.app import create_app
 from mtor_swarm.gateway.guard import LOOPBACK
-from mtor_swarm.paths import state_home
 from mtor_swarm.realm.processes import die_with_parent
-from mtor_swarm.swarm.identity import Identity, operator_signer
+from mtor_swarm.swarm import keyring
+from mtor_swarm.swarm.identity import operator_signer
 from mtor_swarm.swarm.observer import Observer
 
 MAX_CONNECTIONS = 256
@@ -84,7 +84,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add("--world", default="", metavar="FILE", help="the SDF world whose map is drawn")
     add("--port", type=int, default=8080, help="where the page is served; 0: any free port")
     add("--host", default="127.0.0.1", help="127.0.0.1, localhost or ::1: this machine only")
-    add("--keys", default="", metavar="FOLDER", help="the swarm's keys, if it has any")
+    add_keys(parser)
     add(
         "--operator-key",
         default="",
@@ -103,12 +103,10 @@ def run(args: argparse.Namespace) -> int:
         die_with_parent()
     plan = _plan(args.world)
     listening = _listen(args.host, args.port)
-    operator = operator_signer(args.operator_key or None)
-    # A swarm with keys lets in those alone whom it knows; one without takes any observer.
-    identity = Identity.open(state_home() / "viewer") if args.keys else Identity.ephemeral()
-    observer = Observer(
-        SwarmConfig(seeds=args.seed or SEEDS, keys=args.keys), name="viewer", identity=identity
+    operator = (
+        keyring.issuer(args.keys) if args.keys else operator_signer(args.operator_key or None)
     )
+    observer = Observer(SwarmConfig(seeds=args.seed or SEEDS, keys=args.keys), name="viewer")
     observer.start()
     try:
         config = uvicorn.Config(
@@ -125,7 +123,6 @@ def run(args: argparse.Namespace) -> int:
         _Server(config, {"operator": operator.member_id}).run(sockets=[listening])
     finally:
         observer.stop()
-        identity.close()
     return 0
 
 

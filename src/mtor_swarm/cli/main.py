@@ -20,15 +20,19 @@ COMMANDS = {
     "events": ("mtor_swarm.cli.events_tail", "show events as they happen"),
     "say": ("mtor_swarm.cli.say", "tell units what to do, and see who did it"),
     "config": ("mtor_swarm.cli.config_check", "check config files"),
+    "doctor": ("mtor_swarm.cli.doctor", "show what the swarm refused, and what is lacking here"),
+    "keys": ("mtor_swarm.cli.keys", "make a swarm's key; issue, revoke and list members"),
     "models": ("mtor_swarm.cli.models", "list, fetch and verify model weights"),
+    "simnet": ("mtor_swarm.cli.simnet", "simulate the gossip of thousands of members"),
 }
 """Each command, the module whose `register(sub)` adds it, and its line of help."""
 
 GROUPS = {
     "run": ("sim", "up", "gateway"),
-    "watch": ("units", "events"),
+    "watch": ("units", "events", "doctor"),
     "command": ("say",),
-    "manage": ("config", "models"),
+    "manage": ("config", "keys", "models"),
+    "study": ("simnet",),
 }
 
 EXAMPLES = """\
@@ -40,6 +44,7 @@ examples:
   mtor say "all units hold"                  stop; each unit is named once it stands
   mtor say "all units release"               let them go on
   mtor config check FILE                     file, line and key of a mistake
+  mtor keys new-swarm DIR                    the key of a swarm beyond one machine
   mtor models fetch                          fetch and verify model weights
 
 `mtor COMMAND --help` tells more of each. Exit codes: 0 done, 1 not reached, 2 wrong use or input.

@@ -18,6 +18,7 @@ from mtor_swarm.cli.watching import add_seeds, console, plain, settling, watched
 from mtor_swarm.events import CommandAcknowledged
 from mtor_swarm.realm.commands import Row
 from mtor_swarm.realm.orders import Order, Units
+from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.identity import operator_signer
 from mtor_swarm.swarm.observer import Observer
 from mtor_swarm.swarm.picture import GONE, speaker
@@ -35,8 +36,9 @@ measured speed is under 0.02 m/s), done; or silent, if it never answers. A stop 
   mtor say "unit 2, stop!"                   also: halt, freeze, wait; resume, go on, carry on
   mtor say "all units hold" || echo "somebody still moves"
 
-Units obey keys that their config lists among `operators`; mtor sim lists yours. Exit codes: 0 all
-did it, 1 somebody did not or the order was not understood, 2 wrong use.
+Units obey keys that their config lists among `operators`; mtor sim lists yours. In a swarm with
+keys they obey who was issued the role operator or sysop: name that folder with --keys. Exit codes:
+0 all did it, 1 somebody did not or was not understood.
 """
 MAX_TIMEOUT_S = 3600.0
 _COLOURS = {"asked": "", "accepted": "yellow", "confirmed": "green", "done": "green"}
@@ -73,7 +75,8 @@ def _seconds(text: str) -> float:
 
 
 def _run(args: argparse.Namespace, observer: Observer) -> int:
-    order = Order(" ".join(args.text), operator_signer(), uuid.uuid4().hex, args.timeout)
+    signer = keyring.issuer(args.keys) if args.keys else operator_signer()
+    order = Order(" ".join(args.text), signer, uuid.uuid4().hex, args.timeout)
     rows = _Conversation(order, observer, args.timeout).follow()
     text, code = verdict(order.verb, rows, observer.snapshot()["units"])
     console().print(plain(text), soft_wrap=True)

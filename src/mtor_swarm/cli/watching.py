@@ -37,6 +37,17 @@ def add_seeds(parser: argparse.ArgumentParser) -> None:
         help="where to meet the swarm: any member will do; may be given several times "
         f"(default: {SEEDS[0]} to {SEEDS[-1].rpartition(':')[2]}, where mtor sim runs)",
     )
+    add_keys(parser)
+
+
+def add_keys(parser: argparse.ArgumentParser) -> None:
+    """Add `--keys`."""
+    parser.add_argument(
+        "--keys",
+        default="",
+        metavar="DIR",
+        help="your folder of `mtor keys issue`, if the swarm has keys",
+    )
 
 
 def _address(text: str) -> str:
@@ -50,7 +61,7 @@ def watched(command: Command) -> Callable[[argparse.Namespace], int]:
 
     def run(args: argparse.Namespace) -> int:
         try:
-            with _joined(args.seed or SEEDS) as observer:
+            with _joined(args.seed or SEEDS, args.keys) as observer:
                 return command(args, observer)
         except SwarmError as error:
             print(f"mtor: {plain(str(error))}", file=sys.stderr)
@@ -60,8 +71,8 @@ def watched(command: Command) -> Callable[[argparse.Namespace], int]:
 
 
 @contextmanager
-def _joined(seeds: list[str]) -> Iterator[Observer]:
-    observer = Observer(SwarmConfig(seeds=seeds), name="mtor")
+def _joined(seeds: list[str], keys: str) -> Iterator[Observer]:
+    observer = Observer(SwarmConfig(seeds=seeds, keys=keys), name="mtor")
     observer.start()
     try:
         try:

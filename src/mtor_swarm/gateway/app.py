@@ -31,7 +31,7 @@ from mtor_swarm.gateway.desk import Desk
 from mtor_swarm.gateway.guard import Guard
 from mtor_swarm.gateway.hub import MAX_CLIENTS, Client, Hub, message
 from mtor_swarm.gateway.thumbnails import Thumbnails
-from mtor_swarm.ports import Signer, Swarm
+from mtor_swarm.ports import Issuer, Swarm
 
 STATIC = Path(__file__).parent / "static"
 SNAPSHOT_EVENTS = 300
@@ -43,7 +43,7 @@ POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 """Close codes of RFC 6455 and its registry."""
 
 
-def create_app(swarm: Swarm, *, plan: dict[str, Any], operator: Signer) -> FastAPI:
+def create_app(swarm: Swarm, *, plan: dict[str, Any], operator: Issuer) -> FastAPI:
     """The gateway of a swarm. `plan` is the map, `operator` signs the commands issued here."""
     gateway = _Gateway(swarm, plan, operator)
     app = FastAPI(
@@ -77,7 +77,7 @@ class _Order(msgspec.Struct, forbid_unknown_fields=True):
 class _Gateway:
     """The endpoints."""
 
-    def __init__(self, swarm: Swarm, plan: dict[str, Any], operator: Signer) -> None:
+    def __init__(self, swarm: Swarm, plan: dict[str, Any], operator: Issuer) -> None:
         self._swarm = swarm
         self._plan = plan
         self._hub = Hub(swarm)

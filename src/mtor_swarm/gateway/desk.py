@@ -12,7 +12,7 @@ import msgspec
 
 from mtor_swarm.errors import SwarmError
 from mtor_swarm.events import CommandAcknowledged, command_type, event_to_dict, make
-from mtor_swarm.ports import Signer, Swarm
+from mtor_swarm.ports import Issuer, Swarm
 from mtor_swarm.realm.orders import SETTLE_S, Order, Units
 from mtor_swarm.swarm.picture import speaker
 
@@ -27,7 +27,7 @@ LOOK_AGAIN_S = 0.25
 class Desk:
     """Understands, signs and publishes commands; tells each change of who has answered what."""
 
-    def __init__(self, swarm: Swarm, operator: Signer, tell: Callable[[str, Any], None]) -> None:
+    def __init__(self, swarm: Swarm, operator: Issuer, tell: Callable[[str, Any], None]) -> None:
         self._swarm = swarm
         self._operator = operator
         self._tell = tell

@@ -15,7 +15,7 @@ import msgspec
 
 from mtor_swarm.errors import CommandError
 from mtor_swarm.events import Command, CommandAcknowledged, fingerprint, is_finite
-from mtor_swarm.ports import Signer, Verifier
+from mtor_swarm.ports import Issuer, Verifier
 from mtor_swarm.realm.grammar import Draft, parse
 
 __all__ = [
@@ -38,7 +38,7 @@ Status = Literal["asked", "accepted", "refused", "confirmed", "done", "silent"]
 _canonical = msgspec.msgpack.Encoder(order="deterministic")
 
 
-def issue(draft: Draft, signer: Signer, now_s: float, id: str, valid_s: float = 10.0) -> Command:
+def issue(draft: Draft, signer: Issuer, now_s: float, id: str, valid_s: float = 10.0) -> Command:
     """The draft as a command, signed; `now_s` is wall time (Unix)."""
     command = Command(
         id=id,
@@ -50,6 +50,7 @@ def issue(draft: Draft, signer: Signer, now_s: float, id: str, valid_s: float = 
         args=draft.args,
         text=draft.text,
         key=signer.public_key.hex(),
+        certificate=signer.certificate.hex(),
     )
     return msgspec.structs.replace(command, signature=signer.sign(_signed(command)).hex())
 

@@ -14,7 +14,7 @@ import msgspec
 
 from mtor_swarm.errors import CommandError
 from mtor_swarm.events import Command, CommandAcknowledged
-from mtor_swarm.ports import Signer
+from mtor_swarm.ports import Issuer
 from mtor_swarm.realm.commands import Acknowledgements, Row, issue
 from mtor_swarm.realm.grammar import Draft, parse
 
@@ -51,7 +51,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 class Order:
     """What is asked of whom, and what each of them says to it."""
 
-    def __init__(self, text: str, signer: Signer, id: str, timeout_s: float) -> None:
+    def __init__(self, text: str, signer: Issuer, id: str, timeout_s: float) -> None:
         self.id = id
         self.text = text
         self.verb = ""

@@ -8,25 +8,38 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
+from pathlib import Path
+
+import msgspec
 
 from mtor_swarm.config import SwarmConfig
-from mtor_swarm.errors import SwarmError
+from mtor_swarm.errors import IdentityError, SwarmError
 from mtor_swarm.events import Event, UnitState, priority_of, to_msgpack
 from mtor_swarm.ports import Radio
+from mtor_swarm.swarm import keyring
+from mtor_swarm.swarm.certificates import REVOKED
+from mtor_swarm.swarm.discovery import Discovery
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip.machine import Machine
 from mtor_swarm.swarm.gossip.membership import MemberInfo
-from mtor_swarm.swarm.gossip.wire import MAX_FRAME_BYTES, Role
+from mtor_swarm.swarm.gossip.wire import MAX_FRAME_BYTES, Entry, Role
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
+from mtor_swarm.swarm.keyring import Keyring
+from mtor_swarm.swarm.outgoing import Outgoing
+from mtor_swarm.swarm.sharing import SharedStates
 from mtor_swarm.swarm.transport import Transport
 
-MAX_INBOX = 4096
-"""Things to publish or ask that wait for the thread; more are refused."""
+HELD_S = 0.02
+"""So often it is looked whether peers have caught up with what we publish."""
 GOODBYE_S = 0.05
 LONGEST_SLEEP_S = 60.0
 ASK_ROOM = 1024
+COUNTERS = "counters"
+"""The kind of ask that every member answers by itself: its counters, as JSON."""
+LOOK_S = 1.0
+"""Idle links and the keys folder are looked at so often, when something wakes us anyhow."""
 
 
 def _to_stderr(line: str) -> None:
@@ -48,6 +61,7 @@ class SwarmDriver:
         on_beacon: Callable[[str, UnitState], None],
         on_ask: Callable[[str, str, bytes], bytes | Future[bytes]],
         on_conflict: Callable[[str, MemberInfo, bool], None] | None = None,
+        on_shared: Callable[[str, str], None] | None = None,
         radio: Radio | None = None,
         rng: random.Random | None = None,
         log: Callable[[str], None] = _to_stderr,
@@ -59,23 +73,39 @@ class SwarmDriver:
         self._on_beacon = on_beacon
         self._on_ask = on_ask
         self._on_conflict = on_conflict or (lambda unit, other, later: None)
+        self._on_shared = on_shared or (lambda name, key: None)
         self._log = log
-        self._unit = unit
-        self._transport = Transport(config, identity, radio)
+        self._identity, self._role, self._unit = identity, role, unit
+        self._folder, self._seen, self._looked_s = config.keys, keyring.seen(config.keys), 0.0
+        keys: Keyring | None = None
+        certificate = b""
+        if config.keys:
+            keys, mine = keyring.carried(config.keys, identity, role, unit, time.time())
+            self._unit, certificate = mine.unit, keys.certificate
+        self._transport = Transport(config, identity, radio, keys)
+        self.authority = self._transport.authority
+        """Whom we believe, if the swarm has keys; on the swarm's thread alone."""
         self._machine = Machine(
             config.gossip,
             identity,
             Ed25519Verifier(),
             rng or random.Random(),
             boot=identity.boot,
-            unit=unit,
+            unit=self._unit,
             role=role,
             wall_offset_s=time.time() - time.monotonic(),
             seeds=config.seeds,
+            link=identity.link_public,
+            certificate=certificate,
+            authority=self.authority,
         )
-        self._lock = threading.Lock()
-        self._inbox: list[tuple[int, int, fx.Input]] = []
-        self._order = itertools.count()
+        self._transport.introduction = lambda: self._machine.fact
+        self.shared = SharedStates(self._machine.shared, lambda item: self._put(item, 2))
+        self._swarm_name, self._mdns = config.name, config.mdns
+        self._discovery: Discovery | None = None
+        self._outgoing = Outgoing()
+        self._held = False
+        self._tokens = itertools.count()
         self._timers: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._futures: dict[int, Future[bytes]] = {}
@@ -88,25 +118,42 @@ class SwarmDriver:
         self.address = self._transport.open()
         self._thread = threading.Thread(target=self._run, name="swarm", daemon=True)
         self._thread.start()
+        if self._mdns:
+            self._discovery = Discovery(
+                self._swarm_name, self.member_id, self.address, self.discovered
+            )
+            try:
+                self._discovery.start()
+            except SwarmError as error:
+                self._log(f"swarm: {error}")
 
     def stop(self) -> None:
         """Leave the swarm and end the thread; safe to call twice."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
+        if self._discovery is not None:
+            self._discovery.stop()
         self._stopping = True
         self._transport.wake()
         if thread is not threading.current_thread():
             thread.join()
 
     def publish(self, event: Event) -> None:
-        """Spread an event; SwarmError if too many wait already, EventError if it is too big."""
+        """Spread an event; SwarmError if too many wait already, EventError if it is too big.
+
+        They wait while the swarm cannot keep up with what we say: say less, or try again later.
+        """
         to_msgpack(event)
         self._put(fx.Published(event), priority_of(event.type))
 
     def beacon(self, state: UnitState) -> None:
         """Our unit's latest state; only the newest one matters."""
         self._put(fx.StateChanged(state), 3)
+
+    def discovered(self, address: str) -> None:
+        """A member may be at that address: try it as one more seed."""
+        self._put(fx.Discovered(address), 2)
 
     def ask(
         self, member_or_unit: str, kind: str, payload: bytes, timeout_s: float
@@ -119,7 +166,7 @@ class SwarmDriver:
         elif len(payload) + ASK_ROOM > MAX_FRAME_BYTES:
             future.set_exception(SwarmError(f"{kind}: {len(payload)} bytes are too many to ask"))
         else:
-            token = next(self._order)
+            token = next(self._tokens)
             self._futures[token] = future
             try:
                 self._put(fx.Asking(token, member, kind, payload, timeout_s), 1)
@@ -134,7 +181,12 @@ class SwarmDriver:
 
     def counters(self) -> dict[str, int]:
         """What was dropped, refused or lost so far, by reason."""
-        return {**self._machine.out.counters, **self._transport.counters}
+        # Copying a dict is one step for other threads; the machine, being pure, knows no lock.
+        counts = self._machine.out.counters.copy()
+        counts.update(self._discovery.counters if self._discovery else {})
+        for what, number in self._transport.counters.all().items():
+            counts[what] = counts.get(what, 0) + number
+        return counts
 
     def _resolve(self, name: str) -> str | None:
         known = dict(self._members)
@@ -145,19 +197,17 @@ class SwarmDriver:
         return named[0].id if named else None
 
     def _put(self, item: fx.Input, priority: int) -> None:
-        with self._lock:
-            if self._thread is None or self._stopping:
-                raise SwarmError("this member is not running: start it first")
-            if len(self._inbox) >= MAX_INBOX:
-                raise SwarmError(f"{MAX_INBOX} things wait to be sent already: slow down")
-            heapq.heappush(self._inbox, (priority, next(self._order), item))
+        if self._thread is None or self._stopping:
+            raise SwarmError("this member is not running: start it first")
+        self._outgoing.put(item, priority)
         self._transport.wake()
 
     # --- the thread
 
     def _run(self) -> None:
         try:
-            self._handle(fx.Started(self.address))
+            self._handle(fx.Started(self.address, self._transport.port))
+            self._know_revoked()
             while not self._stopping:
                 try:
                     self._round(LONGEST_SLEEP_S)
@@ -176,13 +226,15 @@ class SwarmDriver:
 
     def _round(self, longest_s: float) -> None:
         wait = self._heap[0][0] - time.monotonic() if self._heap else longest_s
+        if len(self._outgoing):
+            wait = min(wait, HELD_S if self._held else 0.0)
         for found in self._transport.poll(min(wait, longest_s)):
             self._handle(found)
             if isinstance(found, fx.LinkLost) and found.refused:
                 self._transport.drop(found.address)
-        with self._lock:
-            inbox, self._inbox = sorted(self._inbox), []
-        for _, _, item in inbox:
+        now = time.monotonic()
+        self._held = not self._machine.news.has_room(now)
+        for item in self._outgoing.take(not self._held):
             self._handle(item)
         now = time.monotonic()
         while self._heap and self._heap[0][0] <= now:
@@ -190,14 +242,73 @@ class SwarmDriver:
             if self._timers.get(key) == at:
                 del self._timers[key]
                 self._handle(fx.Fired(key))
+        if now - self._looked_s >= LOOK_S:
+            self._looked_s = now
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Keep the links that are needed, and read the keys folder again if it has changed."""
+        views = self._machine.members.views
+        near = [views[each].fact.address for each in self._machine.overlay.active if each in views]
+        self._transport.hold(near)
+        if self._folder and keyring.seen(self._folder) != self._seen:
+            self._seen = keyring.seen(self._folder)
+            try:
+                self._rekey()
+            except SwarmError as error:  # half written: what we have still holds
+                self._log(f"swarm: {error}")
+
+    def _rekey(self) -> None:
+        """What the keys folder says now: a new certificate, a new link key, who is revoked."""
+        identity = self._identity
+        if self._role != "observer":  # an observer's is its own, and only vouched for there
+            identity = Identity.load(f"{self._folder}/identity.key", identity.boot)
+        keys, _ = keyring.carried(self._folder, identity, self._role, self._unit, time.time())
+        if identity.member_id != self._identity.member_id:
+            raise IdentityError(f"{self._folder}/identity.key: is another member's: start anew")
+        if identity.link_public != self._identity.link_public:
+            self._transport.rekey(identity, keys)
+            self._identity = identity
+        if keys.certificate != self._machine.certificate:
+            self._log("swarm: the certificate in the keys folder is new: used from now on")
+            self._handle(fx.Certified(identity.link_public, keys.certificate))
+        self._know_revoked(keys.revoked)
+
+    def _know_revoked(self, more: Iterable[Entry] = ()) -> None:
+        """Spread what the keys folder says of whom the swarm's key trusts no more."""
+        authority = self.authority
+        if authority is not None:
+            self._machine.shared.owners[REVOKED] = authority.key
+            for entry in [*authority.revoked.values(), *more]:
+                self._handle(fx.SharedCarried(entry))
+
+    def _revoked(self, member: str) -> None:
+        """News that a member is trusted no more: close all that leads to it, and remember."""
+        authority = self.authority
+        entries = self._machine.shared.replica.entries(REVOKED)
+        told = [each for each in entries if each.item == member and not each.gone]
+        if authority is None or not told or not authority.revoke(told[0]):
+            return
+        view = self._machine.members.views.get(member)
+        self._transport.banish(member, view.fact.address if view else "")
+        self._log(f"swarm: {member} was revoked{': that is us' * (member == self.member_id)}")
+        try:
+            keyring.keep_revocations(Path(self._folder), authority.revoked.values())
+            self._seen = keyring.seen(self._folder)
+        except OSError as error:
+            self._log(f"swarm: {self._folder}/revoked: {error.strerror}; known until we end")
 
     def _handle(self, item: fx.Input) -> None:
         for effect in self._machine.handle(item, time.monotonic()):
             if isinstance(effect, fx.Send):
-                self._transport.send(effect.address, effect.frame)
+                self._transport.send(effect.address, effect.frame, effect.reliable)
             elif isinstance(effect, fx.SetTimer):
                 self._timers[effect.key] = effect.at
                 heapq.heappush(self._heap, (effect.at, effect.key))
+            elif isinstance(effect, fx.Reach):
+                self._transport.reach(effect)
+            elif isinstance(effect, fx.SharedMerged) and effect.state == REVOKED:
+                self._revoked(effect.item)
             else:
                 self._tell(effect)
 
@@ -208,8 +319,12 @@ class SwarmDriver:
                 self._on_event(effect.event)
             elif isinstance(effect, fx.MemberSeen):
                 self._member_seen(effect)
+            elif isinstance(effect, fx.Forgotten):
+                self._members.pop(effect.member, None)
             elif isinstance(effect, fx.BeaconHeard):
                 self._on_beacon(effect.member, effect.state)
+            elif isinstance(effect, fx.SharedMerged):
+                self._on_shared(effect.state, effect.item)
             elif isinstance(effect, fx.Asked):
                 self._asked(effect)
             elif isinstance(effect, fx.Answered):
@@ -232,6 +347,9 @@ class SwarmDriver:
         self._on_member(info, effect.was)
 
     def _asked(self, asked: fx.Asked) -> None:
+        if asked.kind == COUNTERS:
+            self._handle(_reply(asked, True, msgspec.json.encode(self.counters())))
+            return
         try:
             answer = self._on_ask(asked.member, asked.kind, asked.payload)
         except SwarmError as error:

@@ -36,10 +36,13 @@ class Identity:
     """The private half of a member. `open` or `ephemeral` makes one."""
 
     def __init__(self, keys: _File, boot: int, lock: IO[str] | None = None) -> None:
+        self._held = keys
         self._key = Ed25519PrivateKey.from_private_bytes(keys.sign)
         self.public_key = self._key.public_key().public_bytes_raw()
         self.member_id = fingerprint(self.public_key)
         self.boot = boot
+        self.certificate = b""
+        """What the swarm's key says of it, where it issues commands."""
         self.link_secret = keys.link
         self.link_public = (
             X25519PrivateKey.from_private_bytes(keys.link).public_key().public_bytes_raw()
@@ -52,8 +55,20 @@ class Identity:
         return cls(_new_keys(), 1)
 
     @classmethod
-    def open(cls, state_dir: str | Path) -> Identity:
-        """The identity kept in that folder, made on first use, locked, its boot count one up."""
+    def load(cls, path: str | Path, boot: int = 0) -> Identity:
+        """The identity in a key file, to sign and to vouch with; IdentityError names the file."""
+        file = Path(path)
+        if not file.exists():
+            raise IdentityError(f"{file}: is not there; `mtor keys issue` makes it")
+        return cls(_keys(file), boot)
+
+    @classmethod
+    def open(cls, state_dir: str | Path, keys: str | Path = "") -> Identity:
+        """The identity of a member, locked, its boot count one up.
+
+        It is kept in that folder, made on first use; in a swarm with keys it is the one that was
+        issued in the folder `keys`.
+        """
         folder = Path(state_dir)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -63,15 +78,23 @@ class Identity:
                 f"{folder}: cannot hold an identity: {error.strerror}; make it writable"
             ) from None
         try:
-            keys = _keys(folder / "identity.key")
-            boot = _next_boot(folder / "boot")
-            return cls(keys, boot, lock)
+            issued = Path(keys) / "identity.key"
+            held = cls.load(issued)._held if keys else _keys(folder / "identity.key")
+            return cls(held, _next_boot(folder / "boot"), lock)
         except OSError as error:
             lock.close()
             raise IdentityError(f"{error.filename or folder}: {error.strerror}") from None
         except IdentityError:
             lock.close()
             raise
+
+    def save(self, path: Path) -> None:
+        """Write the key file."""
+        write_safely(path, msgspec.json.encode(self._held))
+
+    def with_new_link(self) -> Identity:
+        """The same member, with a new key for its links."""
+        return Identity(msgspec.structs.replace(self._held, link=_new_keys().link), self.boot)
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte signature of `message`."""

@@ -18,12 +18,13 @@ from mtor_swarm.swarm.driver import SwarmDriver
 from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.identity import Identity
 from mtor_swarm.swarm.picture import Picture
+from mtor_swarm.swarm.sharing import SharedStates
 
 Listener = Callable[[str, dict[str, Any]], None]
 
 
 class Observer:
-    """`ports.Swarm` over the gossip. With `swarm.keys`, hand in an identity that is allowed."""
+    """`ports.Swarm` over the gossip. With `swarm.keys` that folder's owner vouches for it."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Observer:
             on_member=self._on_member,
             on_beacon=self._on_beacon,
             on_ask=_refuse,
+            on_shared=self._on_shared,
             radio=radio,
         )
 
@@ -57,11 +59,17 @@ class Observer:
         """Leave the swarm."""
         self._driver.stop()
 
+    @property
+    def shared(self) -> SharedStates:
+        """The swarm's shared states, to read and to write."""
+        return self._driver.shared
+
     def snapshot(self) -> dict[str, Any]:
-        """Units, members, the last events and counters."""
+        """Units, members, the last events, the shared states and counters."""
+        more = {"shared": self.shared.all(), "counters": self._driver.counters()}
         with self._changed:
-            counters = {**self._driver.counters(), **self._picture.dropped}
-            return {**self._picture.snapshot(), "counters": counters}
+            more["counters"].update(self._picture.dropped)
+            return {**self._picture.snapshot(), **more}
 
     def listen(self, callback: Listener) -> Callable[[], None]:
         """Call back (kind, value) on every change; returns what ends it."""
@@ -115,6 +123,9 @@ class Observer:
         with self._changed:
             unit = self._picture.beacon(member, state, time.time())
         self._tell([("unit", unit)] if unit else [])
+
+    def _on_shared(self, name: str, key: str) -> None:
+        self._tell([("shared", {"id": name, "key": key})])
 
     def _tell(self, changed: list[tuple[str, dict[str, Any]]]) -> None:
         for kind, value in changed:

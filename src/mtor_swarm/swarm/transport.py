@@ -1,38 +1,61 @@
 """ZeroMQ sockets: one ROUTER that listens, one DEALER for each member we talk to.
 
-The only file that knows zmq. Nothing that a peer sends raises past it: what is no frame is counted
-and dropped. A link that drops is told at once, with whether anything listens there any more.
+The only file that knows zmq; small frames ride datagrams where those arrive. Nothing that a peer
+sends raises past it: what is no frame is counted and dropped. A link that drops is told at once,
+with whether anything listens there any more.
+
+With keys every link is encrypted (CURVE), and its key names the sender of each frame. A key that
+is not known yet is a stranger's: of it a Spread alone is heard, one whose first fact shows a
+certificate for that very key. So no list of members has to be copied around.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import heapq
-import ipaddress
 import itertools
 import re
 import socket
 import time
+from collections.abc import Callable, Collection
 
 import zmq
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
 from mtor_swarm.config import SwarmConfig
-from mtor_swarm.errors import ConfigError, SwarmError, WireError
+from mtor_swarm.errors import SwarmError, WireError
 from mtor_swarm.ports import Radio
-from mtor_swarm.swarm import keyring
+from mtor_swarm.swarm.addresses import (
+    advertised,
+    demand_loopback,
+    is_ip,
+    is_ipv6,
+    is_loopback,
+    split,
+)
+from mtor_swarm.swarm.certificates import CertificateError
+from mtor_swarm.swarm.counters import Counters
+from mtor_swarm.swarm.datagrams import Datagrams
 from mtor_swarm.swarm.gossip import wire
-from mtor_swarm.swarm.gossip.effects import LinkLost, Received
+from mtor_swarm.swarm.gossip.effects import LinkLost, Lossy, Reach, Received
 from mtor_swarm.swarm.identity import Identity
+from mtor_swarm.swarm.keyring import Keyring
+from mtor_swarm.swarm.knocks import NONE, Knocks, hang_up
 
 HWM = 4096
 MAX_DELAYED = 4096
 MAX_BATCH = 256
-HEARTBEAT_MS = 1000
+CURVE_BYTES = 64
+"""More than CURVE (ZeroMQ RFC 26) adds to a frame."""
+HEARTBEAT_MS = 10_000
+"""On both ends, or descriptors of vanished peers pile up; the gossip's probes are quicker."""
 RECONNECT_MS = 50
 RECONNECT_MAX_MS = 1000
+HOSTILE = ("certificate forged", "certificate revoked")
+"""Who shows such is hung up on; others may yet show a better one."""
+IDLE_S = 60.0
+"""A link that nobody needs closes after so long."""
 _LINK_EVENTS = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
 _FAILED = (
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -40,6 +63,7 @@ _FAILED = (
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
 _ID = re.compile(rb"^[0-9a-f]{32}$")
+Found = Received | LinkLost | Lossy
 
 
 class Link:
@@ -48,6 +72,7 @@ class Link:
     def __init__(self, address: str, dealer: zmq.Socket[bytes]) -> None:
         self.address = address
         self.dealer = dealer
+        self.used_s = time.monotonic()
         self.monitor = dealer.get_monitor_socket(_LINK_EVENTS)
         dealer.connect(address)
 
@@ -58,23 +83,41 @@ class Link:
 
 
 class Transport:
-    """The sockets of one member. Used by one thread at a time, but for `wake`."""
+    """The sockets of one member. Used by one thread at a time, but for `wake` and `counters`.
+
+    `keys` is this member's folder; without it only loopback is allowed (ConfigError).
+    """
 
     def __init__(
-        self, config: SwarmConfig, identity: Identity, radio: Radio | None = None
+        self,
+        config: SwarmConfig,
+        identity: Identity,
+        radio: Radio | None = None,
+        keys: Keyring | None = None,
     ) -> None:
         self.config = config
-        self.identity = identity
         self.radio = radio
-        self.counters: dict[str, int] = {}
-        self.keys = keyring.read(config.keys) if config.keys else None
-        if self.keys is None:
-            _only_loopback(config)
+        self.port = 0
+        """Where datagrams come in; 0: nowhere."""
+        self.authority = keys.authority() if keys else None
+        self.introduction: Callable[[], wire.Fact | None] = lambda: None
+        """What we say of ourselves: with keys, the first thing on every new link."""
+        self._identity = identity
+        self._keys = keys
+        if keys is None:
+            demand_loopback(config)
+        self.counters = Counters()
+        self._count = self.counters.count
         self._links: dict[str, Link] = {}
         self._by_monitor: dict[object, Link] = {}
-        self._knocks: dict[int, tuple[socket.socket, str]] = {}
+        self._banished: set[str] = set()
+        self._knocks = Knocks()
+        self._datagrams: Datagrams | None = None
         self._delayed: list[tuple[float, int, Received]] = []
         self._order = itertools.count()
+        self._encoded: tuple[wire.Frame | None, bytes] = (None, b"")
+
+    # --- life
 
     def open(self) -> str:
         """Bind; the address that others reach us at. SwarmError if the port is taken."""
@@ -85,12 +128,13 @@ class Transport:
         self._wakes.setblocking(False)
         self._zap = self._context.socket(zmq.ROUTER)
         self._zap.linger = 0
-        self._router = self._socket(zmq.ROUTER)
-        self._router.router_handover = True
-        if self.keys is not None:
+        self._router = self._socket(zmq.ROUTER, self.config.bind)
+        if self._keys is None:
+            self._router.router_handover = True
+        else:
             self._zap.bind("inproc://zeromq.zap.01")
             self._router.curve_server = True
-            self._router.curve_secretkey = z85.encode(self.keys.secret)
+            self._router.curve_secretkey = z85.encode(self._keys.swarm.secret)
             self._router.zap_domain = b"mtor"
         self._monitor = self._router.get_monitor_socket(_FAILED)
         try:
@@ -104,51 +148,130 @@ class Transport:
         for each in (self._router, self._zap, self._monitor, self._wakes.fileno()):
             self._poller.register(each, zmq.POLLIN)
         bound = self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
-        return bound.replace("//0.0.0.0:", f"//{_own_address(self.config)}:")
+        host, port = split(bound)
+        self._bound_port = int(port)
+        if self.config.datagrams and is_ip(host):
+            try:
+                self._datagrams = Datagrams(self._identity, host, self._bound_port, self._count)
+            except OSError:  # ZeroMQ carries all then
+                self._count("datagrams not opened")
+            else:
+                self.port = self._datagrams.port
+                self._poller.register(self._datagrams.socket, zmq.POLLIN)
+        return advertised(self.config, bound)
 
-    def _socket(self, kind: int) -> zmq.Socket[bytes]:
+    def _socket(self, kind: int, address: str) -> zmq.Socket[bytes]:
         made = self._context.socket(kind)
         made.linger = 0
+        made.ipv6 = is_ipv6(address)
         made.sndhwm = made.rcvhwm = HWM
-        made.maxmsgsize = wire.MAX_FRAME_BYTES
+        made.maxmsgsize = wire.MAX_FRAME_BYTES + CURVE_BYTES
         made.heartbeat_ivl = HEARTBEAT_MS
         made.heartbeat_timeout = made.heartbeat_ttl = 3 * HEARTBEAT_MS
         return made
+
+    def rekey(self, identity: Identity, keys: Keyring) -> None:
+        """Open links and datagrams with a new link key, or a new certificate, from now on."""
+        self._identity, self._keys = identity, keys
+        for address in list(self._links):
+            self.drop(address)
+        if self._datagrams is not None:
+            self._datagrams.rekey(identity)
 
     def wake(self) -> None:
         """Make a running `poll` return; from any thread."""
         with contextlib.suppress(OSError):  # full: it wakes anyhow; closed: nobody sleeps
             self._waker.send(b".")
 
-    def send(self, address: str, frame: wire.Frame) -> None:
-        """Put a frame on the link there; a full link drops it, counted."""
+    def close(self) -> None:
+        """Close everything."""
+        for address in list(self._links):
+            self.drop(address)
+        self._knocks.close()
+        if self._datagrams is not None:
+            self._datagrams.close()
+        self._router.disable_monitor()
+        for each in (self._monitor, self._router, self._zap):
+            each.close(0)
+        self._waker.close()
+        self._wakes.close()
+        self._context.term()
+
+    # --- out
+
+    def send(self, address: str, frame: wire.Frame, reliable: bool = False) -> None:
+        """Put a frame on its way; what is small rides a datagram unless it must be `reliable`."""
+        if address in self._banished:
+            self._count("sends to the revoked")
+            return
+        try:
+            raw = self._raw(frame)
+        except WireError:
+            self._count("unsendable")
+            return
+        datagrams = None if reliable else self._datagrams
+        if datagrams is None or not datagrams.send(address, raw, time.monotonic()):
+            self._put(address, raw)
+
+    def _raw(self, frame: wire.Frame) -> bytes:
+        """The frame's bytes, made once for all that it goes to in a row."""
+        if self._encoded[0] is not frame:
+            self._encoded = (frame, wire.encode(frame))
+        return self._encoded[1]
+
+    def _put(self, address: str, raw: bytes) -> None:
+        """Onto the link there; a full link drops it, counted."""
         try:
             link = self._links.get(address) or self._connect(address)
-            link.dealer.send(wire.encode(frame), zmq.NOBLOCK)
+            link.used_s = time.monotonic()
+            link.dealer.send(raw, zmq.NOBLOCK)
         except zmq.Again:
             self._count("links full")
         except (zmq.ZMQError, WireError):
             self._count("unsendable")  # a peer may have told us a senseless address
 
     def _connect(self, address: str) -> Link:
-        if self.keys is None and not _is_loopback(address):
+        if self._keys is None and not is_loopback(address):
             raise WireError(f"{address}: beyond loopback, and there are no keys")
-        dealer = self._socket(zmq.DEALER)
-        dealer.routing_id = self.identity.member_id.encode()
+        dealer = self._socket(zmq.DEALER, address)
         dealer.reconnect_ivl = RECONNECT_MS
         dealer.reconnect_ivl_max = RECONNECT_MAX_MS
-        if self.keys is not None:
-            dealer.curve_serverkey = z85.encode(self.keys.public)
-            dealer.curve_publickey = z85.encode(self.identity.link_public)
-            dealer.curve_secretkey = z85.encode(self.identity.link_secret)
+        if self._keys is None:
+            dealer.routing_id = self._identity.member_id.encode()
+        else:
+            dealer.curve_serverkey = z85.encode(self._keys.swarm.public)
+            dealer.curve_publickey = z85.encode(self._identity.link_public)
+            dealer.curve_secretkey = z85.encode(self._identity.link_secret)
         try:
             link = Link(address, dealer)
         except zmq.ZMQError:
             dealer.close(0)
             raise
+        fact = self.introduction() if self._keys else None
+        if fact is not None:
+            dealer.send(wire.encode(wire.Spread([fact], [])), zmq.NOBLOCK)
         self._links[address] = self._by_monitor[link.monitor] = link
         self._poller.register(link.monitor, zmq.POLLIN)
         return link
+
+    def reach(self, peer: Reach) -> None:
+        """How a member is reached from now on."""
+        self._banished.discard(peer.address)
+        if self._datagrams is not None:
+            host = split(peer.address)[0]
+            allowed = self._keys is not None or is_loopback(peer.address)
+            self._datagrams.reach(peer, host if allowed and is_ip(host) else "")
+
+    def hold(self, addresses: Collection[str]) -> None:
+        """Keep links open there, which tell at once when a process dies; let idle ones go."""
+        for address in addresses:
+            if address not in self._links and address not in self._banished:
+                with contextlib.suppress(zmq.ZMQError, WireError):
+                    self._connect(address)
+        until = time.monotonic() - IDLE_S
+        for link in list(self._links.values()):
+            if link.used_s < until and link.address not in addresses:
+                self.drop(link.address)
 
     def drop(self, address: str) -> None:
         """Close the link there, if there is one; a later send opens it again."""
@@ -158,16 +281,32 @@ class Transport:
             del self._by_monitor[link.monitor]
             link.close()
 
-    def poll(self, timeout_s: float) -> list[Received | LinkLost]:
+    def banish(self, member: str, address: str) -> None:
+        """Close all that leads to a member that is trusted no more, and send it nothing."""
+        self.drop(address)
+        self._banished.add(address)
+        if self._datagrams is not None:
+            self._datagrams.forget(member)
+
+    # --- in
+
+    def poll(self, timeout_s: float) -> list[Found]:
         """Sleep until something arrives, `wake` is called or the time is over."""
         now = time.monotonic()
+        dues = [now + timeout_s]
         if self._delayed:
-            timeout_s = min(timeout_s, self._delayed[0][0] - now)
-        ready = self._poller.poll(max(0, int(timeout_s * 1000 + 0.999)))
-        found: list[Received | LinkLost] = []
+            dues.append(self._delayed[0][0])
+        if self._datagrams is not None:
+            for address, raw in self._datagrams.settle(now):
+                self._put(address, raw)
+            dues.append(self._datagrams.due)
+        ready = self._poller.poll(max(0, int((min(dues) - now) * 1000 + 0.999)))
+        found: list[Found] = []
         for each, _ in ready:
             if each is self._router:
                 found += self._frames()
+            elif self._datagrams is not None and each == self._datagrams.socket.fileno():
+                found += self._packets(self._datagrams)
             elif each is self._zap:
                 self._authenticate()
             elif each is self._monitor:
@@ -176,143 +315,86 @@ class Transport:
             elif each in self._by_monitor:
                 found += self._link_event(self._by_monitor[each])
             elif each in self._knocks:
-                found.append(self._knocked(int(each)))
+                self._poller.unregister(each)
+                found.append(LinkLost(*self._knocks.answer(int(each))))
             elif each == self._wakes.fileno():
                 self._wakes.recv(4096)
         while self._delayed and self._delayed[0][0] <= time.monotonic():
             found.append(heapq.heappop(self._delayed)[2])
         return found
 
-    def _frames(self) -> list[Received | LinkLost]:
-        found: list[Received | LinkLost] = []
+    def _frames(self) -> list[Found]:
+        found: list[Found] = []
         for _ in range(MAX_BATCH):
             try:
                 parts = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 break
             try:
-                item = self._frame(parts)
+                found += self._frame(parts)
             except (WireError, zmq.ZMQError):
                 self._count("garbage")
-                continue
-            if item is not None:
-                found.append(item)
         return found
 
-    def _frame(self, parts: list[zmq.Frame]) -> Received | None:
-        if len(parts) != 2 or not _ID.match(parts[0].bytes):
+    def _packets(self, datagrams: Datagrams) -> list[Found]:
+        frames, losses = datagrams.receive(time.monotonic())
+        found: list[Found] = [*losses]
+        for sender, raw in frames:
+            try:
+                found += self._heard(Received(sender, wire.decode(raw)))
+            except WireError:
+                self._count("garbage")
+        return found
+
+    def _frame(self, parts: list[zmq.Frame]) -> list[Received]:
+        if len(parts) != 2:
             raise WireError("not from a member")
-        sender = parts[0].bytes.decode()
-        if self.keys is not None and parts[1].get("User-Id") != sender:
-            raise WireError(f"{sender}: another's name")
-        item = Received(sender, wire.decode(parts[1].bytes))
+        frame = wire.decode(parts[1].bytes)
+        if self.authority is None:
+            if not _ID.match(parts[0].bytes):
+                raise WireError("not from a member")
+            return self._heard(Received(parts[0].bytes.decode(), frame))
+        try:
+            link = bytes.fromhex(str(parts[1].get("User-Id")))
+            sender = self.authority.speaker(link, frame, time.time())
+        except CertificateError as error:
+            self._count(str(error))
+            if str(error) in HOSTILE:
+                hang_up(int(parts[1].get(zmq.SRCFD)), self._bound_port)
+            return []
+        return self._heard(Received(sender, frame))
+
+    def _heard(self, item: Received) -> list[Received]:
+        """What the radio lets us hear now; what it delays comes from a later `poll`."""
         if self.radio is None:
-            return item
-        delay_s = self.radio.delay_s(sender, self.identity.member_id)
+            return [item]
+        delay_s = self.radio.delay_s(item.sender, self._identity.member_id)
         if delay_s is None or len(self._delayed) >= MAX_DELAYED:
             self._count("not heard")
-            return None
+            return []
         if delay_s <= 0:
-            return item
+            return [item]
         heapq.heappush(self._delayed, (time.monotonic() + delay_s, next(self._order), item))
-        return None
+        return []
 
     def _authenticate(self) -> None:
-        """ZAP (ZeroMQ RFC 27): the name of the member whose link key this is, or refusal."""
+        """ZAP (ZeroMQ RFC 27): a link is named by its key, unless that key is revoked."""
         parts = self._zap.recv_multipart()
-        if len(parts) < 9 or self.keys is None:
+        if len(parts) < 9 or self.authority is None:
             return
-        member = self.keys.allowed.get(parts[8], "")
-        status = (b"200", b"OK") if member else (b"400", b"not in allow.yaml")
-        if not member:
-            self._count("keys refused")
-        reply = [*parts[:2], b"1.0", parts[3], *status, member.encode(), b""]
-        self._zap.send_multipart(reply)
+        status, name = (b"200", b"OK"), parts[8].hex().encode()
+        if self.authority.is_revoked_link(parts[8]):
+            self._count("certificate revoked")
+            status, name = (b"400", b"revoked"), b""
+        self._zap.send_multipart([*parts[:2], b"1.0", parts[3], *status, name, b""])
 
-    def _link_event(self, link: Link) -> list[Received | LinkLost]:
-        found: list[Received | LinkLost] = []
+    def _link_event(self, link: Link) -> list[Found]:
         event = recv_monitor_message(link.monitor)["event"]
         if event == zmq.EVENT_DISCONNECTED:
-            found.append(LinkLost(link.address, False))
-        elif event == zmq.EVENT_CONNECT_RETRIED:
-            refused = self._knock(link.address)
-            found += [LinkLost(link.address, True)] if refused else []
-        return found
-
-    def _knock(self, address: str) -> bool:
-        """See whether the port is closed; an answer that takes time comes from `poll`."""
-        if len(self._knocks) >= 64 or address in (a for _, a in self._knocks.values()):
-            return False
-        host, _, port = address.removeprefix("tcp://").rpartition(":")
-        if not _is_ip(host):
-            return False  # looking up a name could block; the probe will tell
-        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-        knock = socket.socket(family, socket.SOCK_STREAM)
-        knock.setblocking(False)
-        try:
-            code = knock.connect_ex((host.strip("[]"), int(port)))
-        except (OSError, OverflowError):
-            code = 0
-        if code != errno.EINPROGRESS:
-            knock.close()
-            return code == errno.ECONNREFUSED
-        self._knocks[knock.fileno()] = (knock, address)
-        self._poller.register(knock.fileno(), zmq.POLLOUT)
-        return False
-
-    def _knocked(self, descriptor: int) -> LinkLost:
-        knock, address = self._knocks.pop(descriptor)
-        self._poller.unregister(descriptor)
-        code = knock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        knock.close()
-        return LinkLost(address, code == errno.ECONNREFUSED)
-
-    def _count(self, what: str) -> None:
-        self.counters[what] = self.counters.get(what, 0) + 1
-
-    def close(self) -> None:
-        """Close everything."""
-        for address in list(self._links):
-            self.drop(address)
-        for knock, _ in self._knocks.values():
-            knock.close()
-        self._router.disable_monitor()
-        for each in (self._monitor, self._router, self._zap):
-            each.close(0)
-        self._waker.close()
-        self._wakes.close()
-        self._context.term()
-
-
-def _only_loopback(config: SwarmConfig) -> None:
-    for key, address in [("bind", config.bind), *(("seeds", each) for each in config.seeds)]:
-        if not _is_loopback(address):
-            raise ConfigError(
-                f"swarm.{key}: {address} is not on this machine, and without swarm.keys only "
-                "loopback is allowed: `mtor keys new-swarm` makes the keys"
-            )
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
-def _is_loopback(address: str) -> bool:
-    host = address.removeprefix("tcp://").rpartition(":")[0].strip("[]")
-    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def _own_address(config: SwarmConfig) -> str:
-    """Bound to every interface: the address of the one that leads to the first seed."""
-    seed = config.seeds[0] if config.seeds else "tcp://192.0.2.1:1"
-    host, _, port = seed.removeprefix("tcp://").rpartition(":")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
-        try:
-            route.connect((host, int(port)))  # UDP: picks the route, sends nothing
-        except OSError:
-            return "127.0.0.1"
-        return str(route.getsockname()[0])
+            return [LinkLost(link.address, False)]
+        if event == zmq.EVENT_CONNECT_RETRIED:
+            refused, descriptor = self._knocks.knock(link.address)
+            if descriptor != NONE:
+                self._poller.register(descriptor, zmq.POLLOUT)
+            return [LinkLost(link.address, True)] if refused else []
+        return []

@@ -40,6 +40,7 @@ from mtor_swarm.paths import unit_state
 from mtor_swarm.realm.bus import ALL, COMMAND_QOS, EVENT_QOS, SENSOR_QOS, STATE_QOS, STOP_QOS
 from mtor_swarm.realm.commands import ReplayGuard, check
 from mtor_swarm.realm.worker import Worker
+from mtor_swarm.swarm.certificates import Authority
 from mtor_swarm.swarm.driver import SwarmDriver
 from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity, write_safely
@@ -72,6 +73,7 @@ class GossipWorker(Worker):
         self._neighbours = self.create_publisher(String, "neighbours", EVENT_QOS)
         self._folder = unit_state(config.state_dir, config.unit)
         self._driver: SwarmDriver | None = None
+        self._authority: Authority | None = None
         self._identity: Identity | None = None
         self._carrier: threading.Thread | None = None
         self._scribe = ThreadPoolExecutor(1, thread_name_prefix="obeyed")
@@ -98,7 +100,7 @@ class GossipWorker(Worker):
 
     def start(self) -> None:
         # Each start is a boot of its own: who has left the swarm stays away until the next.
-        self._identity = Identity.open(self._folder)
+        self._identity = Identity.open(self._folder, self.config.swarm.keys)
         self._members.clear()
         self._beacons.clear()
         self._inbox: Inbox[Callable[[], None]] = Inbox(MAX_INBOX)
@@ -113,6 +115,7 @@ class GossipWorker(Worker):
             on_conflict=self._on_conflict,
             log=self.get_logger().warning,
         )
+        self._authority = driver.authority
         try:
             driver.start()
         except SwarmError:
@@ -236,12 +239,25 @@ class GossipWorker(Worker):
             if event.type != events.command_type(command.verb):
                 raise CommandError(f"{event.type} cannot carry {command.verb}")
             mine = check(
-                command, self.config.unit, self.config.operators, self._verifier, time.time()
+                command, self.config.unit, self._operators(command), self._verifier, time.time()
             )
             if mine:
                 self._hand_over(STOP if stop else COMMAND, lambda: self._obey(event, command))
         except CommandError as error:
             self._refuse(command, str(error))
+
+    def _operators(self, command: Command) -> list[str]:
+        """Who may issue it: with keys whoever shows the certificate for it, else our own list."""
+        if self._authority is None:
+            return self.config.operators
+        try:
+            shown = bytes.fromhex(command.certificate)
+        except ValueError:
+            shown = b"?"
+        why = self._authority.may_command(shown, command.issuer, time.time())
+        if why:
+            raise CommandError(f"its issuer {command.issuer[:64]} shows no right to it: {why}")
+        return [command.issuer]
 
     def _refuse(self, command: Command, reason: str) -> None:
         self._count("refused", f"refused {command.verb} {command.id[:64]}: {reason}")

@@ -28,10 +28,11 @@ class Asks:
         else:
             self._last += 1
             self._pending[self._last] = (asking.token, asking.member)
-            self.out.add(Send(view.fact.address, Ask(self._last, asking.kind, asking.payload)))
+            frame = Ask(self._last, asking.kind, asking.payload)
+            self.out.add(Send(view.fact.address, frame, reliable=True))
             self.out.add(SetTimer(f"ask {self._last}", now + asking.timeout_s))
 
-    def answered(self, sender: str, answer: Answer) -> None:
+    def answered(self, sender: str, answer: Answer, now: float) -> None:
         """An answer; one to nothing, or from someone else, is counted and dropped."""
         token, member = self._pending.get(answer.askid, (0, ""))
         if member != sender:

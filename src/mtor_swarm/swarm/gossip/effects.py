@@ -6,7 +6,7 @@ import msgspec
 
 from mtor_swarm.events import Event, UnitState
 from mtor_swarm.swarm.gossip.membership import MemberInfo
-from mtor_swarm.swarm.gossip.wire import Frame
+from mtor_swarm.swarm.gossip.wire import Entry, Frame
 
 
 class _Value(msgspec.Struct, frozen=True):
@@ -14,9 +14,10 @@ class _Value(msgspec.Struct, frozen=True):
 
 
 class Started(_Value, frozen=True):
-    """The sockets are open: `address` is where others reach us."""
+    """The sockets are open: `address` is where others reach us, `port` takes our datagrams."""
 
     address: str
+    port: int = 0
 
 
 class Received(_Value, frozen=True):
@@ -39,6 +40,20 @@ class LinkLost(_Value, frozen=True):
     refused: bool
 
 
+class Lossy(_Value, frozen=True):
+    """That share (0 to 1) of what a member sends us as datagrams is lost, as measured lately."""
+
+    member: str
+    share: float
+
+
+class Certified(_Value, frozen=True):
+    """Our own link key and certificate from now on."""
+
+    link: bytes
+    certificate: bytes
+
+
 class Published(_Value, frozen=True):
     """An event of our own is to be spread."""
 
@@ -49,6 +64,30 @@ class StateChanged(_Value, frozen=True):
     """Our unit's latest state, for the next beacon."""
 
     state: UnitState
+
+
+class SharedWritten(_Value, frozen=True):
+    """Change a shared state: put or add `item`, or remove it if `gone`.
+
+    `value` is JSON text: of a map or stigmergy what stands there, of a counter what is added.
+    """
+
+    state: str
+    item: str
+    value: bytes = b""
+    gone: bool = False
+
+
+class SharedCarried(_Value, frozen=True):
+    """Spread an entry of a shared state that another key than ours has signed."""
+
+    entry: Entry
+
+
+class Discovered(_Value, frozen=True):
+    """A member may be at that address: one more seed."""
+
+    address: str
 
 
 class Asking(_Value, frozen=True):
@@ -75,16 +114,43 @@ class Leaving(_Value, frozen=True):
 
 
 Input = (
-    Started | Received | Fired | LinkLost | Published | StateChanged | Asking | Replying | Leaving
+    Started
+    | Received
+    | Fired
+    | LinkLost
+    | Lossy
+    | Certified
+    | Published
+    | StateChanged
+    | SharedWritten
+    | SharedCarried
+    | Discovered
+    | Asking
+    | Replying
+    | Leaving
 )
 
 
 class Send(_Value, frozen=True):
-    """Put the frame on the link to `address`; `priority` 0 goes first."""
+    """Put the frame on the link to `address`; `priority` 0 goes first.
+
+    A small frame may ride a datagram, which can be lost, unless it must be `reliable`.
+    """
 
     address: str
     frame: Frame
     priority: int = 2
+    reliable: bool = False
+
+
+class Reach(_Value, frozen=True):
+    """How a member is reached from now on: what the transport seals datagrams to it with."""
+
+    address: str
+    member: str
+    boot: int
+    link: bytes
+    port: int
 
 
 class SetTimer(_Value, frozen=True):
@@ -105,6 +171,12 @@ class MemberSeen(_Value, frozen=True):
 
     member: MemberInfo
     was: str
+
+
+class Forgotten(_Value, frozen=True):
+    """Nothing is known of that member any more: it is long gone, or there was no room."""
+
+    member: str
 
 
 class BeaconHeard(_Value, frozen=True):
@@ -138,7 +210,31 @@ class Conflict(_Value, frozen=True):
     later: bool
 
 
-Effect = Send | SetTimer | Deliver | MemberSeen | BeaconHeard | Asked | Answered | Conflict
+class SharedMerged(_Value, frozen=True):
+    """An item of a shared state changed, as `writer` wrote it.
+
+    `lost`: a write of ours, made without either having seen the other's, had to give way.
+    """
+
+    state: str
+    item: str
+    writer: str
+    lost: bool
+
+
+Effect = (
+    Send
+    | Reach
+    | SetTimer
+    | Deliver
+    | MemberSeen
+    | Forgotten
+    | BeaconHeard
+    | SharedMerged
+    | Asked
+    | Answered
+    | Conflict
+)
 
 
 class Outbox:

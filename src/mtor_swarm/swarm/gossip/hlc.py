@@ -20,12 +20,12 @@ class Clock:
 
     def tick(self, wall_s: float) -> int:
         """The stamp of something that happens here now: above all that was seen before."""
-        self.last = max(self.last + 1, _floor(wall_s))
+        self.last = max(self.last + 1, at(wall_s))
         return self.last
 
     def observe(self, stamp: int, wall_s: float) -> bool:
         """Take note of another's stamp; False, and no change, if it is too far in the future."""
-        if not 0 <= stamp <= _floor(wall_s + MAX_AHEAD_S):
+        if not 0 <= stamp <= at(wall_s + MAX_AHEAD_S):
             return False
         self.last = max(self.last, stamp)
         return True
@@ -36,5 +36,11 @@ def text(stamp: int) -> str:
     return f"{stamp // _COUNTER:012x}-{stamp % _COUNTER:04x}"
 
 
-def _floor(wall_s: float) -> int:
+def seconds(stamp: int) -> float:
+    """The stamp's wall time, in Unix seconds."""
+    return stamp // _COUNTER / 1000
+
+
+def at(wall_s: float) -> int:
+    """The least stamp of that wall time, in Unix seconds."""
     return int(wall_s * 1000) * _COUNTER

@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
-
-import msgspec
+from typing import Any, get_args
 
 from mtor_swarm.config import GossipConfig
 from mtor_swarm.events import fingerprint
 from mtor_swarm.ports import Signer, Verifier
+from mtor_swarm.swarm.certificates import Authority
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.asks import Asks
-from mtor_swarm.swarm.gossip.dissemination import neighbours
-from mtor_swarm.swarm.gossip.membership import DEAD, SUSPECT, Membership, age_of
+from mtor_swarm.swarm.gossip.hearsay import COMPARE_S, Hearsay
+from mtor_swarm.swarm.gossip.membership import ALIVE, DEAD, SUSPECT, MemberInfo, Membership
 from mtor_swarm.swarm.gossip.news import News
+from mtor_swarm.swarm.gossip.overlay import AFFIRM_S, Overlay
 from mtor_swarm.swarm.gossip.probe import STALL_S, Prober
+from mtor_swarm.swarm.gossip.seeds import Seeds
+from mtor_swarm.swarm.gossip.shared import Shared
 
-JOIN_S = 0.3
-RETELLS, RETOLD = 3, 3
-"""News on a member is told again in so many probe periods, to so many members."""
+NEWCOMER_S = 10.0
+"""One that finds its unit's name taken so soon after its start is the one that must go."""
+CHECKERS = 16
+"""About so many members check a suspect at once, however many there are."""
 
 
 class Machine:
@@ -42,6 +45,9 @@ class Machine:
         role: wire.Role,
         wall_offset_s: float,
         seeds: list[str],
+        link: bytes = bytes(32),
+        certificate: bytes = b"",
+        authority: Authority | None = None,
     ) -> None:
         self.config = config
         self.signer = signer
@@ -50,17 +56,25 @@ class Machine:
         self.boot = boot
         self.unit = unit
         self.role = role
-        self.seeds = seeds
+        self.link = link
+        self.certificate = certificate
+        self.authority = authority
+        self.port = 0
         self.wall_offset_s = wall_offset_s
         self.member_id = fingerprint(signer.public_key)
         self.out = fx.Outbox()
-        self.members = Membership(self.member_id, config)
-        self.prober = Prober(self.members, config, rng, self.out)
+        self.members = Membership(self.member_id, config, rng)
+        self.overlay = Overlay(self.members, config, rng, self.out, self.my_fact)
+        self.prober = Prober(self.overlay, config, rng, self.out)
         self.asks = Asks(self.members, self.out)
         self.fact: wire.Fact | None = None
+        self.started = 0.0
+        self.loss: dict[str, float] = {}
+        """The share of a member's datagrams to us that is lost, where it was measured."""
+        self.seeds = Seeds(self, seeds)
+        self.hearsay = Hearsay(self)
         self.news = News(self)
-        self.near: list[str] = []
-        self._retell: dict[str, int] = {}
+        self.shared = Shared(self)
         self._due: dict[str, float] = {}
         self._conflicts: set[str] = set()
         self._handlers: dict[type, Callable[[Any, float], None]] = {
@@ -68,11 +82,31 @@ class Machine:
             fx.Received: self._received,
             fx.Fired: self._fired,
             fx.LinkLost: self._link_lost,
+            fx.Lossy: lambda it, now: self.loss.update({it.member: it.share}),
+            fx.Certified: self._certified,
             fx.Published: lambda it, now: self.news.publish(it.event, now),
             fx.StateChanged: lambda it, now: self.news.state_changed(it.state, now),
+            fx.SharedWritten: self.shared.write,
+            fx.SharedCarried: self.shared.carry,
+            fx.Discovered: self.seeds.discovered,
             fx.Asking: self._ask,
             fx.Replying: self._reply,
             fx.Leaving: self._leave,
+        }
+        self._readers = self._make_readers()
+
+    def _make_readers(self) -> dict[type, Callable[[str, Any, float], None]]:
+        """Who reads which frame; what is not among them is about events."""
+        return {
+            wire.Ping: self._pinged,
+            wire.Ack: self.prober.acked,
+            wire.PingRequest: self.prober.relay,
+            wire.Spread: self.hearsay.spread,
+            wire.Known: self.hearsay.known,
+            wire.Neighbour: self._neighbour,
+            wire.Ask: self._asked,
+            wire.Answer: self.asks.answered,
+            **dict.fromkeys(get_args(wire.SharedFrame), self.shared.received),
         }
 
     def handle(self, item: fx.Input, now: float) -> list[fx.Effect]:
@@ -83,20 +117,24 @@ class Machine:
         for each in done:
             if isinstance(each, fx.SetTimer):
                 self._due[each.key] = each.at
-        done.sort(key=lambda each: each.priority if isinstance(each, fx.Send) else -1)
+        if len(done) > 1:
+            done.sort(key=lambda each: each.priority if isinstance(each, fx.Send) else -1)
         return done
 
     # --- life
 
     def _started(self, item: fx.Started, now: float) -> None:
-        self._say(item.address, 1, now + self.wall_offset_s)
-        self._join(now)
+        self.port = item.port
+        self.started = now
+        self.say(item.address, 1, now + self.wall_offset_s)
+        self.seeds.join(now)
         period = self.config.probe_period_s
         self.out.add(fx.SetTimer("probe", now + period * self.rng.random()))
         self.out.add(fx.SetTimer("digest", now + self.config.digest_busy_s))
         self.out.add(fx.SetTimer("retry", now + self.config.dead_retry_s))
+        self.out.add(fx.SetTimer("affirm", now + AFFIRM_S * (1 + self.rng.random())))
 
-    def _say(self, address: str, incarnation: int, started_s: float, left: bool = False) -> None:
+    def say(self, address: str, incarnation: int, started_s: float, left: bool = False) -> None:
         """Sign what we say of ourselves."""
         self.fact = wire.sign(
             wire.Fact(
@@ -108,27 +146,24 @@ class Machine:
                 unit=self.unit,
                 role=self.role,
                 started_s=max(0.0, started_s),
+                link=self.link,
+                port=self.port,
+                certificate=self.certificate,
                 left=left,
             ),
             self.signer,
         )
 
-    def _join(self, now: float) -> None:
-        """Greet the seeds until someone is there."""
+    def my_fact(self) -> wire.Fact:
+        """What we say of ourselves; there is none before the start."""
         assert self.fact is not None
-        if self.members.live():
-            return
-        for seed in self.seeds:
-            if seed != self.fact.address:
-                self.out.add(fx.Send(seed, wire.Spread([self.fact], [], True)))
-        if self.seeds:
-            self.out.add(fx.SetTimer("join", now + JOIN_S))
+        return self.fact
 
     def _leave(self, item: fx.Leaving, now: float) -> None:
         if self.fact is None:
             return
         fact = self.fact
-        self._say(fact.address, fact.incarnation + 1, fact.started_s, left=True)
+        self.say(fact.address, fact.incarnation + 1, fact.started_s, left=True)
         for member in self.members.live():
             self.send(member, wire.Spread([self.fact], []), 0)
 
@@ -142,127 +177,73 @@ class Machine:
         if self.fact is None or self.fact.left or item.sender == self.member_id:
             return
         frame, sender = item.frame, item.sender
-        if isinstance(frame, wire.Ping):
-            if frame.doubted >= self.fact.incarnation:
-                self._refute(frame.doubted)
-            if frame.doubted >= 0:
-                self.send(sender, wire.Spread([self.fact], []), 1)
-            self.send(sender, wire.Ack(frame.number, self.member_id), 1)
-        elif isinstance(frame, wire.Ack):
-            self.prober.acked(frame)
-        elif isinstance(frame, wire.PingRequest):
-            self.prober.relay(sender, frame)
-        elif isinstance(frame, wire.Spread):
-            self._spread(sender, frame, now)
-        elif isinstance(frame, wire.Ask):
-            self.out.add(fx.Asked(sender, frame.askid, frame.kind, frame.payload))
-        elif isinstance(frame, wire.Answer):
-            self.asks.answered(sender, frame)
-        else:
-            self.news.received(sender, frame, now)
+        view = self.members.views.get(sender)
+        if view is not None and view.rank != ALIVE:
+            view.heard = now
+            if view.rank == DEAD:
+                self.hearsay.remind(sender, view, now)
+        self._readers.get(type(frame), self.news.received)(sender, frame, now)
 
-    def _spread(self, sender: str, frame: wire.Spread, now: float) -> None:
-        """News on members: what is new to us goes on to our neighbours."""
-        facts = [each for each in frame.facts if self._learn(each, now)]
-        doubts = [each for each in frame.doubts if self._doubt(each, now)]
-        for member in [e.origin for e in facts] + [e.member for e in doubts]:
-            self._retell[member] = RETELLS
-        if facts or doubts:
-            self._tell_near(wire.Spread(facts, doubts), but=sender)
-        if frame.pull:
-            self.send(sender, self._all_known(), 1)
+    def _pinged(self, sender: str, ping: wire.Ping, now: float) -> None:
+        if ping.doubt is not None:
+            self.hearsay.doubted(sender, ping.doubt, now)
+        self.send(sender, wire.Ack(ping.number), 1)
 
-    def _retell_news(self) -> None:
-        """Tell what changed lately to a few more, for those that the first wave missed."""
-        if not self._retell:
-            return
-        known = [each for each in self._retell if each in self.members.views]
-        doubts = [self.members.doubt_of(each, self.member_id) for each in known]
-        frame = wire.Spread(
-            [self.members.views[each].fact for each in known],
-            [each for each in doubts if each is not None and each.dead],
-        )
-        self._retell = {each: n - 1 for each, n in self._retell.items() if n > 1}
-        live = self.members.live()
-        for member in self.rng.sample(live, min(RETOLD, len(live))):
-            self.send(member, frame, 2)
+    def _neighbour(self, sender: str, frame: wire.Neighbour, now: float) -> None:
+        self.overlay.received(sender, frame, now)
+        if frame.word != "no":
+            self.hearsay.compare(sender, frame.members)
 
-    def _learn(self, fact: wire.Fact, now: float) -> bool:
-        member = fact.origin
-        if member == self.member_id:
-            return False
-        view = self.members.views.get(member)
-        if view and age_of(fact) <= view.key:
-            return False
-        if not wire.is_genuine(fact, self.verifier):
-            self.out.count("forged")
-            return False
-        return self.members.learn_fact(member, fact, now)
-
-    def _doubt(self, doubt: wire.Doubt, now: float) -> bool:
-        assert self.fact is not None
-        if doubt.member == self.member_id:
-            if doubt.boot == self.boot and doubt.incarnation >= self.fact.incarnation:
-                self._refute(doubt.incarnation)
-            return False
-        news = self.members.learn_doubt(doubt, now)
-        if news:
-            self._watch(doubt.member, now)
-        return news
-
-    def _refute(self, incarnation: int) -> None:
-        """We are doubted: say with a higher incarnation that we live."""
-        assert self.fact is not None
-        if incarnation > 2**61:
-            self.out.count("absurd")
-            return
-        self.prober.health = min(8, self.prober.health + 1)
-        self._say(self.fact.address, incarnation + 1, self.fact.started_s)
-        self._tell_near(wire.Spread([self.fact], []))
-
-    def _all_known(self) -> wire.Spread:
-        assert self.fact is not None
-        views = self.members.views
-        doubts = [self.members.doubt_of(each, self.member_id) for each in views]
-        told = [each for each in doubts if each is not None and each.dead]
-        return wire.Spread([self.fact] + [each.fact for each in views.values()], told)
+    def _asked(self, sender: str, ask: wire.Ask, now: float) -> None:
+        self.out.add(fx.Asked(sender, ask.askid, ask.kind, ask.payload))
 
     # --- suspicion
 
-    def _suspect(self, member: str, now: float, refused: bool = False) -> None:
-        """We ourselves found it silent, or its port closed."""
-        view = self.members.views[member]
-        doubt = wire.Doubt(
-            member, view.fact.boot, view.incarnation, False, self.member_id, refused
-        )
-        if self._doubt(doubt, now):
-            self._tell_near(wire.Spread([], [doubt]))
-
-    def _watch(self, member: str, now: float) -> None:
-        view = self.members.views[member]
-        if view.rank != SUSPECT:
-            return
-        if self.members.is_proven_dead(member):
-            self._bury(member, now)
-        else:
-            at = self.members.deadline(member, self.prober.slowness)
-            self.out.add(fx.SetTimer(f"suspect {member}", max(at, now)))
+    def watch(self, member: str, now: float) -> None:
+        """A suspect: wait for what it says to that, and let some of us check at once."""
+        at = self.members.deadline(member, self.prober.slowness)
+        self.out.add(fx.SetTimer(f"suspect {member}", max(at, now)))
+        if self.rng.random() * len(self.members.live()) < CHECKERS:
             self.prober.check(member, now)
 
-    def _bury(self, member: str, now: float) -> None:
-        view = self.members.views[member]
-        doubt = wire.Doubt(member, view.fact.boot, view.incarnation, True, self.member_id)
-        self.members.learn_doubt(doubt, now)
-        self._tell_near(wire.Spread([], [doubt]))
+    def _suspicion_over(self, member: str, now: float, late: float) -> None:
+        view = self.members.views.get(member)
+        if view is None or view.rank != SUSPECT:
+            return
+        at = self.members.deadline(member, self.prober.slowness)
+        if late > STALL_S:
+            at = now + self.config.suspect_min_s
+        if view.is_heard:  # so it lives, and its answer to the doubt was lost: once more
+            view.since = now
+            self.prober.check(member, now)
+            at = self.members.deadline(member, self.prober.slowness)
+        if now < at:
+            self.out.add(fx.SetTimer(f"suspect {member}", at))
+            return
+        self.hearsay.say_doubt(member, True, now)
+        if view.rank == SUSPECT:
+            self.members.bury(member, now)
+
+    def _certified(self, item: fx.Certified, now: float) -> None:
+        """Say with a higher incarnation how we are reached from now on."""
+        self.link, self.certificate = item.link, item.certificate
+        if self.fact is not None and not self.fact.left:
+            self.say(self.fact.address, self.fact.incarnation + 1, self.fact.started_s)
+            self.hearsay.tell_near(wire.Spread([self.fact], []))
 
     def _link_lost(self, item: fx.LinkLost, now: float) -> None:
-        member = self.members.at(item.address)
-        if member is None:
-            return
-        if item.refused:
-            self._suspect(member, now, refused=True)
-        else:
-            self.prober.check(member, now)
+        for member in self.members.at(item.address):
+            if item.refused:
+                self.overlay.lost(member, now)
+                self.hearsay.say_doubt(member, True, now)
+                self.overlay.tend(now)
+            else:
+                self.prober.check(member, now)
+
+    def bury(self, member: str, now: float) -> None:
+        """Hold a live member for dead."""
+        if self.members.is_live(member):
+            self.members.bury(member, now)
 
     # --- timers
 
@@ -276,102 +257,103 @@ class Machine:
         name, _, rest = item.key.partition(" ")
         if name == "probe":
             self.prober.next(now)
-            self._retell_news()
-        elif name == "indirect":
-            self.prober.indirect(int(rest), now)
+            self.hearsay.retell()
         elif name == "again":
-            self.prober.indirect(int(rest), now, again=True)
-        elif name == "failed":
-            silent = self.prober.failed(int(rest))
-            if silent is not None:
-                self._suspect(silent, now)
-                self.prober.check(silent, now)
+            number, step = map(int, rest.split())
+            self._again(number, step, now)
         elif name == "suspect":
             self._suspicion_over(rest, now, late)
+        elif name == "flush":
+            self.hearsay.flush(now)
+        elif name == "overlay":
+            for silent in self.overlay.tend(now):
+                self.prober.check(silent, now)
+        elif name == "affirm":
+            self._affirm(now)
         elif name == "join":
-            self._join(now)
+            self.seeds.join(now)
         elif name == "retry":
-            self._retry_dead(now)
+            self.members.expire(now)
+            self.seeds.retry(now)
         elif name == "ask":
             self.asks.expired(int(rest))
+        elif name == "state":
+            self.shared.fired(rest, now)
         else:
             self.news.fired(name, now)
 
-    def _suspicion_over(self, member: str, now: float, late: float) -> None:
-        view = self.members.views.get(member)
-        if view is None or view.rank != SUSPECT:
-            return
-        at = self.members.deadline(member, self.prober.slowness)
-        if late > STALL_S:
-            at = now + self.config.suspect_min_s
-        if now < at:
-            self.out.add(fx.SetTimer(f"suspect {member}", at))
-        else:
-            self._bury(member, now)
+    def _again(self, number: int, step: int, now: float) -> None:
+        silent = self.prober.again(number, step, now)
+        if silent is not None:
+            self.hearsay.say_doubt(silent, False, now)
+            self.prober.check(silent, now)
 
-    def _retry_dead(self, now: float) -> None:
-        """Try one dead member and one seed, so that a swarm split whole finds itself again."""
-        self.out.add(fx.SetTimer("retry", now + self.config.dead_retry_s))
-        known = {self.members.views[each].fact.address for each in self.members.live()}
-        assert self.fact is not None
-        lost = [self.members.views[each].fact.address for each in self.members.ids(DEAD)]
-        for known_places in (lost, self.seeds):
-            places = [each for each in known_places if each not in known | {self.fact.address}]
-            if places:
-                self.out.add(fx.Send(self.rng.choice(places), self.all_known_pull()))
-
-    def all_known_pull(self) -> wire.Spread:
-        return msgspec.structs.replace(self._all_known(), pull=True)
+    def _affirm(self, now: float) -> None:
+        """Keep the links true, and where not all members are known swap some with another."""
+        self.out.add(fx.SetTimer("affirm", now + AFFIRM_S))
+        self.overlay.affirm()
+        live = self.members.live()
+        if not self.members.whole and live:
+            self.hearsay.swap(self.rng.choice(live))
 
     # --- to others
 
     def _tell_changes(self, now: float) -> None:
         changed, self.members.changed = self.members.changed, []
-        if not changed or self.fact is None:
-            return
-        self.near = neighbours(
-            self.member_id,
-            self.members.live(),
-            self.config.neighbours,
-            self.near,
-            self.rng,
-        )
-        for info, was in changed:
-            self.out.add(fx.MemberSeen(info, was))
-            if info.state in ("dead", "left"):
-                self.asks.lost(info.id)
-                self._conflicts.discard(info.id)
-            elif was in ("", "dead", "left"):
-                self.out.add(fx.SetTimer("digest", now + 0.02))
-                self._see_conflict(info.id)
+        if changed and self.fact is not None:
+            for info, was in changed:
+                self._tell_change(info, was, now)
+            self.overlay.tend(now)
+        for member in self.members.forgotten:
+            self.overlay.lost(member, now)
+            self.out.add(fx.Forgotten(member))
+        self.members.forgotten = []
+        for member, up in self.overlay.changes:
+            (self.news.link_up if up else self.news.link_down)(member, now)
+        self.overlay.changes = []
 
-    def _see_conflict(self, member: str) -> None:
+    def _tell_change(self, info: MemberInfo, was: str, now: float) -> None:
+        self.out.add(fx.MemberSeen(info, was))
+        if info.state in ("dead", "left"):
+            self.overlay.lost(info.id, now)
+            self.asks.lost(info.id)
+            self.loss.pop(info.id, None)
+            self._conflicts.discard(info.id)
+        elif was in ("", "dead", "left"):
+            self.hearsay.compare_by(now + COMPARE_S)
+            self.shared.met(now)
+            self._see_conflict(info, now)
+
+    def _see_conflict(self, info: MemberInfo, now: float) -> None:
+        """Two with one name: a newcomer goes, the later of two; who is in already stays.
+
+        What another says of its start cannot drive us out, for only our own start is known to us.
+        """
         assert self.fact is not None
-        view = self.members.views.get(member)
-        if view is None:  # forgotten at once, for want of room
-            return
-        info = view.info(member)
         same = info.unit == self.unit and info.role == self.role == "unit"
-        if same and member not in self._conflicts:
-            self._conflicts.add(member)
-            later = (self.fact.started_s, self.member_id) > (info.started_s, member)
-            self.out.add(fx.Conflict(info, later))
+        if same and info.id not in self._conflicts:
+            self._conflicts.add(info.id)
+            later = (self.fact.started_s, self.member_id) > (info.started_s, info.id)
+            self.out.add(fx.Conflict(info, later and now - self.started < NEWCOMER_S))
 
-    def _tell_near(self, frame: wire.Spread, but: str = "") -> None:
-        for member in self.near:
-            if member != but:
-                self.send(member, frame, 1)
+    @property
+    def near(self) -> list[str]:
+        """Whom we are linked with."""
+        return self.overlay.active
 
-    def send(self, member: str, frame: wire.Frame, priority: int = 2) -> None:
+    def send(
+        self, member: str, frame: wire.Frame, priority: int = 2, reliable: bool = False
+    ) -> None:
+        """Send a frame to a member that we know."""
         view = self.members.views.get(member)
         if view is not None:
-            self.out.add(fx.Send(view.fact.address, frame, priority))
+            self.out.add(fx.Send(view.fact.address, frame, priority, reliable))
 
     def _ask(self, item: fx.Asking, now: float) -> None:
         """Say who we are first: one that has not heard of us yet could not answer."""
         assert self.fact is not None
-        self.send(item.member, wire.Spread([self.fact], []))
+        self.send(item.member, wire.Spread([self.fact], []), reliable=True)
         self.asks.ask(item, now)
 
     def _reply(self, item: fx.Replying, now: float) -> None:
-        self.send(item.member, wire.Answer(item.askid, item.ok, item.payload))
+        self.send(item.member, wire.Answer(item.askid, item.ok, item.payload), reliable=True)

@@ -1,15 +1,18 @@
-"""Who is in the swarm: SWIM's states, merged the same way whatever the order of the news.
+"""Who is in the swarm: a bounded table of SWIM's states, merged whatever the order of the news.
 
 Das, Gupta, Motivala: "SWIM" (DSN 2002); Dadgar, Phillips, Currey: "Lifeguard" (arXiv 1707.00788).
-A member vouches for itself with signed facts; others may only doubt it. News of the higher boot
-wins; within a boot who left has left; else the higher (incarnation, rank) wins, ranks being
-alive < suspect < dead.
+A member vouches for itself with signed facts, and nobody else may raise its numbers. Others may
+only doubt the very fact that we hold, each with its signature. The fact of the higher boot holds;
+within a boot who left has left; else the higher incarnation, with which a doubted one refutes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import random
+from bisect import bisect_left, insort
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -22,9 +25,8 @@ STATES: tuple[State, ...] = ("alive", "suspect", "dead", "left")
 ALIVE, SUSPECT, DEAD, LEFT = range(4)
 CONFIRMATIONS = 3
 """Independent witnesses after the first that bring a suspicion down to its least time."""
-REFUSALS = 2
-"""Witnesses of a closed port that are proof of a dead process."""
-MAX_MEMBERS = 8192
+PROOF = 2
+"""Witnesses that are sure of a death (its port is closed, its time is over) are proof of it."""
 
 
 class MemberInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +42,14 @@ class MemberInfo(msgspec.Struct, frozen=True, kw_only=True):
     started_s: float
 
 
-Age = tuple[int, bool, int, int]
-"""How news on one member compares: boot, left, incarnation, rank."""
+Age = tuple[int, bool, int, bool]
+"""How news on one member compares: boot, left, incarnation, dead."""
+NOTHING: Age = (0, False, 0, False)
 
 
 def age(boot: int, incarnation: int, rank: int) -> Age:
     """The age of news on a member; of two, the higher one holds."""
-    return (boot, rank == LEFT, incarnation, rank)
+    return (boot, rank == LEFT, incarnation, rank == DEAD)
 
 
 def age_of(fact: Fact) -> Age:
@@ -54,21 +57,32 @@ def age_of(fact: Fact) -> Age:
     return age(fact.boot, fact.incarnation, LEFT if fact.left else ALIVE)
 
 
+def is_gone(what: Age) -> bool:
+    """Whether that news is of one that is dead or has left."""
+    return what[1] or what[3]
+
+
 class View:
-    """What is known of one other member."""
+    """What is known of one other member; `doubts` of its fact, by witness."""
+
+    __slots__ = ("doubts", "fact", "heard", "rank", "reminded", "since")
 
     def __init__(self, fact: Fact, now: float) -> None:
         self.fact = fact
-        self.incarnation = fact.incarnation
         self.rank = LEFT if fact.left else ALIVE
         self.since = now
-        self.witnesses: set[str] = set()
-        self.refusers: set[str] = set()
+        self.doubts: dict[str, Doubt] = {}
+        self.heard = self.reminded = -math.inf
 
     @property
-    def key(self) -> Age:
-        """The order of news."""
-        return age(self.fact.boot, self.incarnation, self.rank)
+    def age(self) -> Age:
+        """The order of news. A suspicion is none: it ends by itself."""
+        return age(self.fact.boot, self.fact.incarnation, self.rank)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether we heard it ourselves since it was doubted."""
+        return self.heard > self.since
 
     def info(self, member: str) -> MemberInfo:
         """The view as others may read it."""
@@ -79,69 +93,78 @@ class View:
             role=fact.role,
             address=fact.address,
             boot=fact.boot,
-            incarnation=self.incarnation,
+            incarnation=fact.incarnation,
             state=STATES[self.rank],
             started_s=fact.started_s,
         )
 
 
 class Membership:
-    """The views of all other members. Changes pile up in `changed` until they are taken."""
+    """The views of other members. Changes pile up in `changed` and `forgotten` until taken.
 
-    def __init__(self, me: str, config: GossipConfig) -> None:
+    The table is `whole` until a live member found no room in it; from then on it is a sample of
+    the swarm. Those that are `linked` keep their place.
+    """
+
+    def __init__(self, me: str, config: GossipConfig, rng: random.Random) -> None:
         self.me = me
         self.config = config
+        self.rng = rng
         self.views: dict[str, View] = {}
+        self.whole = True
+        self.linked: Collection[str] = ()
         self.changed: list[tuple[MemberInfo, str]] = []
+        self.forgotten: list[str] = []
         self.refused = 0
+        self._live: list[str] = []
+        self._suspects: set[str] = set()
+        self._sum = 0
 
     def learn_fact(self, member: str, fact: Fact, now: float) -> bool:
         """A genuine fact of another member; whether it is news."""
-        view = self.views.get(member)
-        if view is None:
-            if len(self.views) >= MAX_MEMBERS and not self._forget_one():
+        old = self.views.get(member)
+        if old is None:
+            if len(self.views) >= self.config.members_known and not self._make_room():
                 self.refused += 1
                 return False
-            self.views[member] = view = View(fact, now)
-            self.changed.append((view.info(member), ""))
+            self._place(member, View(fact, now))
+            self.changed.append((self.views[member].info(member), ""))
             return True
-        if age_of(fact) <= view.key:
+        if age_of(fact) <= old.age:
             return False
-        was, boot = STATES[view.rank], view.fact.boot
-        self.views[member] = view = View(fact, now)
-        if was != STATES[view.rank] or fact.boot != boot:
-            self.changed.append((view.info(member), was))
+        view = View(fact, now)
+        self._place(member, view)
+        if old.rank != view.rank or old.fact.boot != fact.boot:
+            self.changed.append((view.info(member), STATES[old.rank]))
         return True
 
-    def learn_doubt(self, doubt: Doubt, now: float) -> bool:
-        """Someone's doubt about another member; whether it is news (a new witness is)."""
+    def tells(self, doubt: Doubt, witness: str) -> bool:
+        """Whether a doubt would be news: of the very fact that we hold, by a live member."""
         view = self.views.get(doubt.member)
-        if view is None or doubt.boot != view.fact.boot or view.rank == LEFT:
+        if view is None or view.rank >= DEAD or witness == doubt.member:
             return False
-        rank = DEAD if doubt.dead else SUSPECT
-        key = age(doubt.boot, doubt.incarnation, rank)
-        if key < view.key:
+        if doubt.about != view.fact.about:
             return False
-        news = key > view.key
-        if doubt.incarnation > view.incarnation:
-            view.witnesses, view.refusers = set(), set()
-        if news:
-            self._move(doubt.member, view, doubt.incarnation, rank, now)
-        if view.rank != SUSPECT:
-            return news
-        news = news or doubt.witness not in view.witnesses
-        view.witnesses.add(doubt.witness)
-        if doubt.refused and doubt.witness not in view.refusers:
-            news = True
-            view.refusers.add(doubt.witness)
-        return news
+        if witness != self.me and not self.is_live(witness):
+            return False
+        had = view.doubts.get(witness)
+        if had is None:
+            return doubt.sure or len(view.doubts) <= CONFIRMATIONS
+        return doubt.sure and not had.sure
 
-    def _move(self, member: str, view: View, incarnation: int, rank: int, now: float) -> None:
-        was = STATES[view.rank]
-        view.incarnation, view.rank = incarnation, rank
-        view.since = now
-        if STATES[view.rank] != was:
-            self.changed.append((view.info(member), was))
+    def learn_doubt(self, doubt: Doubt, witness: str, now: float) -> None:
+        """A genuine doubt that `tells` something: suspicion, or death if that is proven now."""
+        view = self.views[doubt.member]
+        view.doubts[witness] = doubt
+        sure = sum(each.sure for each in view.doubts.values())
+        if sure >= min(PROOF, len(self._live)) and not view.is_heard:
+            self.bury(doubt.member, now)
+        elif view.rank == ALIVE:
+            self._move(doubt.member, view, SUSPECT, now)
+
+    def bury(self, member: str, now: float) -> None:
+        """It is dead, as far as we know."""
+        self._move(member, self.views[member], DEAD, now)
 
     def deadline(self, member: str, slowness: float = 1.0) -> float:
         """When the suspicion of that member ends in its death: sooner with each witness.
@@ -150,53 +173,95 @@ class Membership:
         `slowness` stretches it for a member that doubts itself.
         """
         view = self.views[member]
-        least, most = (
-            self.config.suspect_min_s,
-            max(self.config.suspect_min_s, self.config.suspect_max_s),
-        )
-        others = sum(1 for each in self.views.values() if each.rank == ALIVE)
-        wanted = min(CONFIRMATIONS, others)
-        had = min(len(view.witnesses) - 1, wanted)
+        least = self.config.suspect_min_s
+        most = max(least, self.config.suspect_max_s)
+        wanted = min(CONFIRMATIONS, len(self._live) - len(self._suspects))
+        had = min(len(view.doubts) - 1, wanted)
         share = math.log(had + 1) / math.log(wanted + 1) if wanted else 1.0
         return view.since + (most - (most - least) * share) * slowness
 
-    def is_proven_dead(self, member: str) -> bool:
-        """Whether enough witnesses found the suspect's port closed."""
-        view = self.views[member]
-        others = sum(1 for each in self.views.values() if each.rank == ALIVE)
-        return view.rank == SUSPECT and len(view.refusers) >= min(REFUSALS, others + 1)
-
-    def doubt_of(self, member: str, witness: str) -> Doubt | None:
-        """The doubt that stands against a member, as something to send on."""
-        view = self.views[member]
-        if view.rank not in (SUSPECT, DEAD):
-            return None
-        return Doubt(member, view.fact.boot, view.incarnation, view.rank == DEAD, witness)
-
-    def ids(self, *ranks: int) -> list[str]:
-        """The members whose rank is among these, sorted."""
-        return sorted(each for each, view in self.views.items() if view.rank in ranks)
-
     def live(self) -> list[str]:
-        """Who is alive as far as we know: the suspects too."""
-        return self.ids(ALIVE, SUSPECT)
+        """Who is alive as far as we know, the suspects too: sorted, and not to be changed."""
+        return self._live
 
-    def at(self, address: str) -> str | None:
-        """The live member that listens there."""
-        for member, view in self.views.items():
-            if view.fact.address == address and view.rank < DEAD:
-                return member
-        return None
+    def trusted(self) -> list[str]:
+        """The live members that are not suspect, sorted."""
+        return [each for each in self._live if each not in self._suspects]
+
+    def dead(self) -> list[str]:
+        """The members that are held for dead, sorted."""
+        return sorted(each for each, view in self.views.items() if view.rank == DEAD)
+
+    def is_live(self, member: str) -> bool:
+        """Whether that member is known and alive, or at least not proven dead."""
+        view = self.views.get(member)
+        return view is not None and view.rank <= SUSPECT
+
+    def at(self, address: str) -> list[str]:
+        """The live members that say that they listen there."""
+        return [each for each in self._live if self.views[each].fact.address == address]
+
+    def ring(self) -> set[str]:
+        """Who comes before and after us in the circle of live members, by id."""
+        if not self._live:
+            return set()
+        place = bisect_left(self._live, self.me)
+        return {self._live[place - 1], self._live[place % len(self._live)]}
 
     def digest(self, mine: Fact) -> bytes:
-        """A hash of all that is known; equal hashes mean that there is nothing to tell."""
-        keys = {each: view.key for each, view in self.views.items()}
-        keys[self.me] = age_of(mine)
-        text = repr(sorted(keys.items())).encode()
-        return hashlib.blake2b(text, digest_size=8).digest()
+        """A hash of who is live; equal hashes mean the same, an empty one says nothing."""
+        if not self.whole:
+            return b""
+        return (self._sum ^ _hash(self.me, mine)).to_bytes(8, "big")
 
-    def _forget_one(self) -> bool:
-        gone = self.ids(DEAD, LEFT)
+    def expire(self, now: float) -> None:
+        """Forget who has been gone for long."""
+        for member, view in list(self.views.items()):
+            if view.rank >= DEAD and now - view.since >= self.config.forget_s:
+                self.forget(member)
+
+    def forget(self, member: str) -> None:
+        """Know nothing of that member any more."""
+        self._unplace(member)
+        del self.views[member]
+        self.forgotten.append(member)
+
+    def _place(self, member: str, view: View) -> None:
+        self._unplace(member)
+        self.views[member] = view
+        if view.rank == ALIVE:
+            insort(self._live, member)
+            self._sum ^= _hash(member, view.fact)
+
+    def _unplace(self, member: str) -> None:
+        view = self.views.get(member)
+        if view is not None and view.rank <= SUSPECT:
+            del self._live[bisect_left(self._live, member)]
+            self._suspects.discard(member)
+            self._sum ^= _hash(member, view.fact)
+
+    def _move(self, member: str, view: View, rank: int, now: float) -> None:
+        was = STATES[view.rank]
+        if rank == SUSPECT:
+            self._suspects.add(member)
+        else:
+            self._unplace(member)
+        view.rank, view.since = rank, now
+        self.changed.append((view.info(member), was))
+
+    def _make_room(self) -> bool:
+        """Forget who is gone longest, or else anyone who is not linked."""
+        gone = [each for each, view in self.views.items() if view.rank >= DEAD]
         if gone:
-            del self.views[min(gone, key=lambda each: self.views[each].since)]
-        return bool(gone)
+            self.forget(min(gone, key=lambda each: self.views[each].since))
+            return True
+        self.whole = False
+        others = [each for each in self._live if each not in self.linked]
+        if others:
+            self.forget(self.rng.choice(others))
+        return bool(others)
+
+
+def _hash(member: str, fact: Fact) -> int:
+    text = f"{member} {fact.boot} {fact.incarnation}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")

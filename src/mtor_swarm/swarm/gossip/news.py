@@ -1,134 +1,238 @@
-"""Events and beacons of one member's machine: signed, pushed, repaired, delivered."""
+"""Events of one member's machine: signed, pushed, repaired, delivered."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mtor_swarm import events
-from mtor_swarm.errors import EventError
+from mtor_swarm.errors import EventError, WireError
 from mtor_swarm.events import Event, UnitState
 from mtor_swarm.swarm.gossip import effects as fx
-from mtor_swarm.swarm.gossip import hlc, wire
-from mtor_swarm.swarm.gossip.repair import Gap, Repair
+from mtor_swarm.swarm.gossip import hlc, records, wire
+from mtor_swarm.swarm.gossip.beacons import Beacons
+from mtor_swarm.swarm.gossip.plumtree import Plumtree
+from mtor_swarm.swarm.gossip.records import Record, StreamKey
+from mtor_swarm.swarm.gossip.repair import MAX_HEADS, Gap, Repair
 
 if TYPE_CHECKING:
     from mtor_swarm.swarm.gossip.machine import Machine
 
 BUSY_S = 3.0
 """Events flowed within this time: digests go out at the busy pace."""
+SETTLE_S = 0.05
+"""What a peer has and we lack is wanted after this time: most of it is on its way."""
+PUSH_AGE_S = 10.0
+"""An event repaired within this time goes on as if it were new; older ones wait for digests."""
+MAX_PEERS = 16
+"""Peers that events are wanted from at the same time."""
+ANSWER_S = 0.3
+"""A stream is wanted from one peer at a time, unless that one is silent for so long."""
+SMALL = 128
+"""Below this number of members, and while all are known, there is a common tree."""
+SPROUT_S = 0.5
+"""The common tree grows anew when nobody came or went for so long."""
+LAG_S = 0.5
+"""Peers' word on how far behind us they are counts for this long."""
 
 
 class News:
-    """What a machine does about events and beacons."""
+    """What a machine does about events."""
 
     def __init__(self, machine: Machine) -> None:
         self.m = machine
         self.out = machine.out
         self.clock = hlc.Clock()
-        self.repair = Repair(machine.config)
+        self.repair = Repair(machine.config, self._is_live)
+        self.tree = Plumtree(self._send, machine.out, machine.loss)
+        self.beacons = Beacons(machine)
         self._seqs: dict[str, int] = {}
         self._busy_until = 0.0
-        self._state: UnitState | None = None
-        self._beacon_seq = 0
-        self._beacon_due = 0.0
-        self._beacons: dict[str, tuple[int, int]] = {}
+        self._peers: OrderedDict[str, wire.Heads] = OrderedDict()
+        self._wanted: dict[StreamKey, float] = {}
+        self._lags: deque[tuple[float, int]] = deque(maxlen=64)
+        self._there: list[str] = []
+        self._sprouts_sent = 0
+        tree, beacons = self.tree, self.beacons
+        self._frames: dict[type, Callable[[str, Any, float], None]] = {
+            wire.Events: self._events,
+            wire.Digest: self._digest,
+            wire.Heads: self._heads,
+            wire.Want: self._serve,
+            wire.Have: lambda sender, it, now: tree.have(sender, it.names, now),
+            wire.Graft: self._grafted,
+            wire.Prune: lambda sender, it, now: tree.pruned(sender, it.tree),
+            wire.Sprout: self._sprouts,
+            wire.Beacon: beacons.received,
+            wire.Quiet: lambda sender, it, now: beacons.quieted(sender, it.member, now),
+        }
+        self._timers: dict[str, Callable[[float], None]] = {
+            "digest": self._send_digest,
+            "want": self._ask_peers,
+            "have": lambda now: tree.tell_lazy(),
+            "graft": tree.ask_missing,
+            "sprout": self._sprout,
+            "beacon": beacons.send,
+        }
 
     def publish(self, event: Event, now: float) -> None:
         """Sign an event of ours and push it."""
         channel = event.channel or "events"
         seq = self._seqs[channel] = self._seqs.get(channel, 0) + 1
-        record = wire.sign(
-            wire.Record(
-                self.m.signer.public_key,
-                b"",
-                version=wire.VERSION,
-                boot=self.m.boot,
-                channel=channel,
-                seq=seq,
-                priority=events.priority_of(event.type),
-                stamp=self.clock.tick(now + self.m.wall_offset_s),
-                type=event.type,
-                payload=events.to_msgpack(event),
-            ),
+        record = records.make(
             self.m.signer,
+            (self.m.member_id, self.m.boot, channel),
+            seq,
+            priority=events.priority_of(event.type),
+            stamp=self.clock.tick(self._wall(now)),
+            type=event.type,
+            payload=events.to_msgpack(event),
         )
-        self.repair.add((self.m.member_id, self.m.boot, channel), record, now)
-        self._push([record], now, but="")
+        self.repair.add(record, now)
+        self._push([record], "", now)
+
+    def has_room(self, now: float) -> bool:
+        """Whether peers keep up with what we publish: if not, publish no more for now.
+
+        The median of what they say counts, so that no single one can silence us.
+        """
+        while self._lags and now - self._lags[0][0] > LAG_S:
+            self._lags.popleft()
+        lags = sorted(lag for _, lag in self._lags)
+        return not lags or lags[len(lags) // 2] < self.m.config.store_events // 4
+
+    def link_up(self, member: str, now: float) -> None:
+        """The overlay has a new link: compare at once."""
+        self.tree.link_up(member)
+        self._digest_by(now + 0.02)
+
+    def link_down(self, member: str, now: float) -> None:
+        """The overlay has lost a link."""
+        self.tree.link_down(member)
+
+    def state_changed(self, state: UnitState, now: float) -> None:
+        """Our unit's latest state."""
+        self.beacons.state_changed(state, now)
 
     def received(self, sender: str, frame: wire.Frame, now: float) -> None:
         """A frame about events or beacons."""
-        if isinstance(frame, wire.Events):
-            self._records(sender, frame.records, now)
-        elif isinstance(frame, wire.Digest):
-            self._digest(sender, frame)
-        elif isinstance(frame, wire.Heads):
-            self._heads(sender, frame, now)
-        elif isinstance(frame, wire.Beacon):
-            self._beacon(sender, frame)
+        self._frames[type(frame)](sender, frame, now)
 
     def fired(self, name: str, now: float) -> None:
-        """The digest's or the beacon's timer."""
-        if name == "digest":
-            self._send_digest(now)
-        elif name == "beacon":
-            self._send_beacon(now)
+        """A timer of events or beacons."""
+        self._timers[name](now)
+
+    def _wall(self, now: float) -> float:
+        return now + self.m.wall_offset_s
+
+    def _send(self, member: str, frame: wire.Frame, priority: int = 2) -> None:
+        self.m.send(member, frame, priority)
+
+    def _is_live(self, key: StreamKey) -> bool:
+        """Whether that stream's origin is there and in that boot still."""
+        if key[0] == self.m.member_id:
+            return key[1] == self.m.boot
+        members = self.m.members
+        return members.is_live(key[0]) and members.views[key[0]].fact.boot == key[1]
 
     # --- events
 
-    def _records(self, sender: str, records: list[wire.Record], now: float) -> None:
-        fresh = []
-        for record in records:
-            key = (record.origin, record.boot, record.channel)
-            if key[0] == self.m.member_id or not self.repair.is_new(key, record.seq):
-                self.out.count("duplicates")
-            elif record.version != wire.VERSION:
-                self.out.count("other version")
-            elif not wire.is_genuine(record, self.m.verifier):
-                self.out.count("forged")
-            else:
-                if not self.clock.observe(record.stamp, now + self.m.wall_offset_s):
-                    self.out.count("from the future")
-                fresh.append(record)
-                self._deliver(self.repair.add(key, record, now))
-        if fresh:
-            self._push(fresh, now, but=sender)
-
-    def _push(self, records: list[wire.Record], now: float, but: str) -> None:
-        self._busy_until = now + BUSY_S
-        soon = now + self.m.config.digest_busy_s
-        if not self.m.is_due_by("digest", soon):
-            self.out.add(fx.SetTimer("digest", soon))
-        priority = min(each.priority for each in records)
-        origins = {each.origin for each in records}
-        for member in self.m.near:
-            if member != but and origins != {member}:
-                self.m.send(member, wire.Events(records), priority)
-
-    def _deliver(self, records: list[wire.Record]) -> None:
-        for record in records:
+    def _events(self, sender: str, frame: wire.Events, now: float) -> None:
+        fresh: list[Record] = []
+        for raw in frame.records:
             try:
-                event = events.from_msgpack(record.payload)
-            except EventError:
-                self.out.count("not events")
+                packed = records.unpack(raw)
+                copy = self.tree.recent.get(packed.name)
+                if copy is not None and packed.payload is not None:
+                    self.out.count("duplicates")
+                    if not frame.upto:
+                        self.tree.again(copy, sender)
+                    continue
+                record = records.read(packed, raw)
+            except WireError:
+                self.out.count("not records")
                 continue
-            self.out.add(
-                fx.Deliver(
-                    msgspec.structs.replace(
-                        event,
-                        type=record.type,
-                        origin=record.origin,
-                        boot=record.boot,
-                        channel=record.channel,
-                        seq=record.seq,
-                        stamp=hlc.text(record.stamp),
-                    )
+            if self._take(record, now):
+                fresh.append(record)
+        if fresh:
+            since = hlc.at(self._wall(now) - PUSH_AGE_S) if frame.upto else 0
+            live = [each for each in fresh if each.header.stamp >= since]
+            self._push(live, sender, now, bool(frame.upto))
+        if frame.upto:
+            start = hlc.at(self._wall(self.m.started))
+            for found in self.repair.passed(frame.upto, start, now):
+                if isinstance(found, Gap):
+                    self._gap(found, now)
+                else:
+                    self._deliver(found)
+            self._answered(sender, frame, bool(fresh), now)
+
+    def _take(self, record: Record, now: float) -> bool:
+        """Keep and deliver a record if it is new and genuine; whether it is to go on."""
+        whole = record.packed.payload is not None
+        if not (
+            self.repair.is_new(record.key, record.seq) if whole else self.repair.proves(record)
+        ):
+            self.out.count("duplicates")
+        elif record.header.version != wire.VERSION:
+            self.out.count("other version")
+        elif self._is_over(record, now):
+            self.out.count("replayed")
+        elif not records.is_genuine(record, self.m.verifier):
+            self.out.count("forged")
+        else:
+            if not self.clock.observe(record.header.stamp, self._wall(now)):
+                self.out.count("from the future")
+            if whole:
+                for ready in self.repair.add(record, now):
+                    self._deliver(ready)
+                return True
+            self.repair.learn(record, now)
+        return False
+
+    def _is_over(self, record: Record, now: float) -> bool:
+        """Of a boot that ended, and older than anyone keeps events: someone's recording."""
+        view = self.m.members.views.get(record.key[0])
+        if view is None or record.header.boot >= view.fact.boot:
+            return False
+        oldest = self._wall(now) - 2 * self.m.config.store_age_s - hlc.MAX_AHEAD_S
+        return record.header.stamp < hlc.at(oldest)
+
+    def _push(self, fresh: list[Record], sender: str, now: float, wanted: bool = False) -> None:
+        self._busy_until = now + BUSY_S
+        self._digest_by(now + self.m.config.digest_busy_s)
+        self.tree.push(fresh, sender, now, wanted)
+
+    def _deliver(self, record: Record) -> None:
+        origin, boot, channel = record.key
+        if origin == self.m.member_id or record.packed.payload is None:
+            return
+        try:
+            event = events.from_msgpack(record.packed.payload)
+        except EventError:
+            self.out.count("not events")
+            return
+        self.out.add(
+            fx.Deliver(
+                msgspec.structs.replace(
+                    event,
+                    type=record.header.type,
+                    origin=origin,
+                    boot=boot,
+                    channel=channel,
+                    seq=record.seq,
+                    stamp=hlc.text(record.header.stamp),
                 )
             )
+        )
 
     def _gap(self, gap: Gap, now: float) -> None:
         (origin, boot, channel), first, last = gap
+        if origin == self.m.member_id:
+            return
         self.out.count("gaps")
         data = events.GapFound(
             member=origin, member_boot=boot, member_channel=channel, first=first, last=last
@@ -139,88 +243,131 @@ class News:
                     id=f"gap-{origin}-{boot}-{channel}-{first}",
                     source="gossip",
                     type="mtor.gap.found",
-                    time=events.now_text(now + self.m.wall_offset_s),
+                    time=events.now_text(self._wall(now)),
                     data=msgspec.to_builtins(data),
                 )
             )
         )
 
+    def _grafted(self, sender: str, frame: wire.Graft, now: float) -> None:
+        for copy in self.tree.grafted(sender, frame.names):
+            raw = self.repair.store.get(copy.key, copy.seq)
+            if raw is not None and frame.want:
+                priority = events.COMMAND if copy.urgent else events.NOTICE
+                self._send(sender, wire.Events([msgspec.Raw(raw)]), priority)
+
     # --- repair
+
+    def _digest_by(self, at: float) -> None:
+        if not self.m.is_due_by("digest", at):
+            self.out.add(fx.SetTimer("digest", at))
 
     def _send_digest(self, now: float) -> None:
         busy = now < self._busy_until
         self.repair.expire(now)
         pace = self.m.config.digest_busy_s if busy else self.m.config.digest_idle_s
         self.out.add(fx.SetTimer("digest", now + pace))
+        self._see_who_is_there(now)
         assert self.m.fact is not None
-        digest = wire.Digest(self.repair.digest(), self.m.members.digest(self.m.fact))
-        live = self.m.members.live()
-        chosen = {self.m.rng.choice(pool) for pool in (self.m.near, live) if pool}
-        for member in sorted(chosen):
-            self.m.send(member, digest)
+        recent = self.repair.streams.recent() if busy else []
+        digest = wire.Digest(
+            self.repair.streams.digest(), self.m.members.digest(self.m.fact), recent
+        )
+        pools = [list(self.tree.links)]
+        if busy or not pools[0]:
+            pools.append(self.m.members.live())
+        for member in sorted({self.m.rng.choice(pool) for pool in pools if pool}):
+            self._send(member, digest)
 
-    def _digest(self, sender: str, frame: wire.Digest) -> None:
-        assert self.m.fact is not None
-        if frame.members != self.m.members.digest(self.m.fact):
-            self.m.send(sender, self.m.all_known_pull())
-        if frame.events != self.repair.digest():
-            self.m.send(sender, wire.Heads(self.repair.heads(), True))
+    # --- the common tree
+
+    def _see_who_is_there(self, now: float) -> None:
+        """Once members came or went, and it is quiet again, the common tree is to grow anew."""
+        live = self.m.members.live()
+        self.tree.small = self.m.members.whole and len(live) < SMALL
+        if live != self._there:
+            self._there = list(live)
+            if self._is_root():
+                self.out.add(fx.SetTimer("sprout", now + SPROUT_S))
+
+    def _is_root(self) -> bool:
+        return self.tree.small and bool(self._there) and self.m.member_id < self._there[0]
+
+    def _sprout(self, now: float) -> None:
+        if self._is_root():
+            self._sprouts_sent += 1
+            number = self.m.boot * 2**20 + self._sprouts_sent
+            self.tree.sprout(wire.Sprout(self.m.member_id, number, 0))
+
+    def _sprouts(self, sender: str, frame: wire.Sprout, now: float) -> None:
+        live = self.m.members.live()
+        if self.tree.small and live and frame.root <= min(live[0], self.m.member_id):
+            self.tree.sprout(frame, sender)
+
+    # --- repair with a peer
+
+    def _digest(self, sender: str, frame: wire.Digest, now: float) -> None:
+        self.m.hearsay.compare(sender, frame.members)
+        if frame.events == self.repair.streams.digest():
+            return
+        told = wire.Heads(frame.heads, False, False)
+        lacking, behind = self._compare(sender, told, now)
+        if behind:
+            self._send(sender, wire.Heads(self.repair.streams.recent(), False, False))
+        if not (lacking or behind):
+            heads, whole = self.repair.streams.heads(MAX_HEADS)
+            self._send(sender, wire.Heads(heads, True, whole))
 
     def _heads(self, sender: str, frame: wire.Heads, now: float) -> None:
-        lacking, gaps, ready = self.repair.compare(frame.heads, now)
-        for gap in gaps:
-            self._gap(gap, now)
-        self._deliver(ready)
-        missing = self.repair.missing_at(frame.heads)
-        if missing:
-            self.m.send(sender, wire.Events(missing))
-        if frame.reply and lacking:
-            self.m.send(sender, wire.Heads(self.repair.heads(), False))
-        if lacking:
+        _, behind = self._compare(sender, frame, now)
+        if frame.reply and (behind or not frame.whole):
+            heads, whole = self.repair.streams.heads(MAX_HEADS)
+            self._send(sender, wire.Heads(heads, False, whole))
+
+    def _compare(self, sender: str, frame: wire.Heads, now: float) -> tuple[bool, bool]:
+        """Whether we lack something that the peer has, and the other way round."""
+        for origin, boot, channel, head in frame.heads:
+            if origin == self.m.member_id and boot == self.m.boot:
+                self._lags.append((now, self._seqs.get(channel, 0) - head))
+        spans, behind = self.repair.compare(frame.heads, frame.whole)
+        if spans:
+            self._peers[sender] = frame
+            if len(self._peers) > MAX_PEERS:
+                self._peers.popitem(last=False)
             self._busy_until = now + BUSY_S
+            if not self.m.is_due_by("want", now + SETTLE_S):
+                self.out.add(fx.SetTimer("want", now + SETTLE_S))
+        return bool(spans), behind
 
-    # --- beacons
+    def _serve(self, sender: str, frame: wire.Want, now: float) -> None:
+        for priority, part in self.repair.serve(frame.spans):
+            self._send(sender, part, priority)
 
-    def state_changed(self, state: UnitState, now: float) -> None:
-        """Spread our unit's state, at most once a beacon period; the latest wins."""
-        self._state = state
-        if now >= self._beacon_due:
-            self._send_beacon(now)
-        else:
-            self.out.add(fx.SetTimer("beacon", self._beacon_due))
+    def _ask_peers(self, now: float) -> None:
+        self._wanted = {each: until for each, until in self._wanted.items() if until > now}
+        for peer in list(self._peers):
+            self._ask(peer, now)
 
-    def _send_beacon(self, now: float) -> None:
-        if self._state is None:
-            return
-        self._beacon_seq += 1
-        self._beacon_due = now + self.m.config.beacon_period_s
-        body = msgspec.msgpack.encode(self._state)
-        self._state = None
-        beacon = wire.Beacon(
-            self.m.signer.public_key, b"", boot=self.m.boot, seq=self._beacon_seq, state=body
-        )
-        self._flood(wire.sign(beacon, self.m.signer), but="")
+    def _ask(self, peer: str, now: float) -> None:
+        """Want from a peer what it has, we still lack and nobody else was asked for just now."""
+        spans, _ = self.repair.compare(self._peers[peer].heads, False)
+        free = []
+        for span in spans:
+            if self._wanted.get(span[:3], now) <= now:
+                free.append(span)
+        for span in free:
+            self._wanted[span[:3]] = now + ANSWER_S
+        if free:
+            self._send(peer, wire.Want(free))
+            self._peers.move_to_end(peer)  # should it be silent, others come first
+        elif not spans:
+            del self._peers[peer]
 
-    def _beacon(self, sender: str, beacon: wire.Beacon) -> None:
-        origin, age = beacon.origin, (beacon.boot, beacon.seq)
-        if origin == self.m.member_id or age <= self._beacons.get(origin, (0, 0)):
-            return
-        if origin not in self.m.members.views:
-            self.out.count("beacons of strangers")
-            return
-        if not wire.is_genuine(beacon, self.m.verifier):
-            self.out.count("forged")
-            return
-        try:
-            state = msgspec.msgpack.decode(beacon.state, type=UnitState)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self.out.count("not states")
-            return
-        self._beacons[origin] = age
-        self.out.add(fx.BeaconHeard(origin, state))
-        self._flood(beacon, but=sender)
-
-    def _flood(self, beacon: wire.Beacon, but: str) -> None:
-        for member in self.m.near:
-            if member not in (but, beacon.origin):
-                self.m.send(member, beacon, 3)
+    def _answered(self, peer: str, answer: wire.Events, helped: bool, now: float) -> None:
+        """What we wanted came: ask on while that helps."""
+        for origin, boot, channel, _ in answer.upto:
+            self._wanted.pop((origin, boot, channel), None)
+        if not (answer.more and helped):
+            self._peers.pop(peer, None)
+        elif peer in self._peers:
+            self._ask(peer, now)

@@ -10,11 +10,22 @@ import random
 
 from mtor_swarm.config import GossipConfig
 from mtor_swarm.swarm.gossip.effects import Outbox, Send, SetTimer
-from mtor_swarm.swarm.gossip.membership import ALIVE, SUSPECT, Membership
-from mtor_swarm.swarm.gossip.wire import Ack, Ping, PingRequest
+from mtor_swarm.swarm.gossip.overlay import Overlay
+from mtor_swarm.swarm.gossip.wire import Ack, Ping, PingRequest, Spread
 
 MAX_HEALTH = 8
 MAX_RELAYS = 1024
+INDIRECT_STEP, RELIABLE_STEP, LAST_STEP = 4, 8, 12
+"""One that does not answer is pinged again in steps of a quarter of the wait for an ack.
+
+After the first wait others are asked to ping it too, after the second the ping goes by the link
+and not by datagram, after the third it is silent: a few lost datagrams cast no doubt.
+"""
+FAR_FIRST_S, FAR_TIMES, FAR_MOST_S = 4.0, 4.0, 3600.0
+"""One that refuted a doubt of ours lives where we do not hear it, as by radio: others watch it.
+
+It is left alone for so long at first, so many times as long each time, until it answers us.
+"""
 STALL_S = 0.25
 """A timer that fires this much too late: our own loop was held up."""
 
@@ -23,17 +34,18 @@ class Prober:
     """Which member is probed next, and which probes are out."""
 
     def __init__(
-        self, members: Membership, config: GossipConfig, rng: random.Random, out: Outbox
+        self, overlay: Overlay, config: GossipConfig, rng: random.Random, out: Outbox
     ) -> None:
-        self.members = members
+        self.overlay = overlay
+        self.members = overlay.members
         self.config = config
         self.rng = rng
         self.out = out
         self.health = 0
         self._order: list[str] = []
-        self._number = 0
         self._waiting: dict[int, str] = {}
-        self._relays: dict[int, tuple[str, int]] = {}
+        self._relays: dict[int, tuple[str, str, int]] = {}
+        self._far: dict[str, tuple[float, float]] = {}
 
     @property
     def slowness(self) -> float:
@@ -42,82 +54,112 @@ class Prober:
 
     def starved(self) -> None:
         """Our own loop was held up: nothing that timed out meanwhile is proof of anything."""
-        self.health = min(MAX_HEALTH, self.health + 1)
+        self.doubted()
         self._waiting.clear()
+
+    def doubted(self) -> None:
+        """Others doubt us: so may we."""
+        self.health = min(MAX_HEALTH, self.health + 1)
 
     def next(self, now: float) -> None:
         """Probe the next member of a shuffled round; sets its own next timer."""
         self.out.add(SetTimer("probe", now + self.config.probe_period_s * self.slowness))
-        while self._order and not self._is_live(self._order[-1]):
+        while self._order and not self._watches(self._order[-1], now):
             self._order.pop()
         if not self._order:
-            self._order = self.members.live()
+            self._order = list(self._pool())
             self.rng.shuffle(self._order)
         if self._order:
             self.check(self._order.pop(), now)
 
     def check(self, member: str, now: float) -> None:
         """Probe that member at once."""
-        if member in self._waiting.values():
+        if member in self._waiting.values() or not self._watches(member, now):
             return
-        self._number += 1
-        self._waiting[self._number] = member
-        self._ping(member, self._number)
-        wait = self.config.probe_timeout_s * self.slowness
-        self.out.add(SetTimer(f"indirect {self._number}", now + wait))
-
-    def indirect(self, number: int, now: float, again: bool = False) -> None:
-        """No ack yet: ask once more, and others to ask; then, `again`, once more ourselves."""
-        member = self._waiting.get(number)
-        if member is None or not self._is_live(member):
-            self._waiting.pop(number, None)
-            return
+        number = self._new_number()
+        self._waiting[number] = member
         self._ping(member, number)
-        if again:
-            wait = self.config.probe_timeout_s * self.slowness
-            self.out.add(SetTimer(f"failed {number}", now + wait))
-            return
-        helpers = [each for each in self.members.ids(ALIVE) if each != member]
-        for helper in self.rng.sample(helpers, min(self.config.indirect_probes, len(helpers))):
-            self._send(helper, PingRequest(number, member))
-        wait = self.config.probe_timeout_s * self.slowness
-        self.out.add(SetTimer(f"again {number}", now + wait))
+        self._again(number, 1, now)
 
-    def failed(self, number: int) -> str | None:
-        """Still no ack: the member to suspect, if it is a live one."""
-        member = self._waiting.pop(number, None)
-        if member is None or not self._is_live(member):
+    def again(self, number: int, step: int, now: float) -> str | None:
+        """No ack yet: ask again, and others to ask. The member if all steps were in vain."""
+        member = self._waiting.get(number)
+        if member is None or not self.members.is_live(member):
+            self._waiting.pop(number, None)
             return None
-        return member
+        if step == LAST_STEP:
+            return self._waiting.pop(number)
+        if step <= RELIABLE_STEP:
+            self._ping(member, number, reliable=step == RELIABLE_STEP)
+        if step == INDIRECT_STEP:
+            trusted = set(self.members.trusted()) - {member}
+            helpers = [each for each in self._pool() if each in trusted]
+            for helper in self.rng.sample(helpers, min(self.config.indirect_probes, len(helpers))):
+                self._send(helper, PingRequest(number, member))
+        self._again(number, step + 1, now)
+        return None
 
-    def acked(self, ack: Ack) -> None:
+    def _again(self, number: int, step: int, now: float) -> None:
+        wait = self.config.probe_timeout_s / INDIRECT_STEP * self.slowness
+        self.out.add(SetTimer(f"again {number} {step}", now + wait))
+
+    def acked(self, sender: str, ack: Ack, now: float) -> None:
         """An ack: of a probe of ours, or of one that we relay."""
-        if self._waiting.get(ack.number) == ack.member:
+        if self._waiting.get(ack.number) == (ack.member or sender):
             del self._waiting[ack.number]
+            if not ack.member:
+                self._far.pop(sender, None)
             self.health = max(0, self.health - 1)
-        elif ack.number in self._relays:
-            asker, number = self._relays.pop(ack.number)
-            self._send(asker, Ack(number, ack.member))
+        elif ack.number in self._relays and self._relays[ack.number][0] == sender:
+            member, asker, number = self._relays.pop(ack.number)
+            self._send(asker, Ack(number, member))
 
-    def relay(self, asker: str, request: PingRequest) -> None:
+    def refuted(self, member: str, now: float) -> None:
+        """That member, which we found silent, lives: it is the way between us that is bad."""
+        if len(self._far) > len(self.members.views):
+            self._far = {
+                each: far for each, far in self._far.items() if each in self.members.views
+            }
+        _, wait = self._far.get(member, (0.0, FAR_FIRST_S / FAR_TIMES))
+        wait = min(FAR_MOST_S, wait * FAR_TIMES)
+        self._far[member] = (now + wait, wait)
+
+    def _watches(self, member: str, now: float) -> bool:
+        until, _ = self._far.get(member, (0.0, 0.0))
+        return self.members.is_live(member) and now >= until
+
+    def retry(self, member: str) -> None:
+        """Ping one that is held for dead: if it lives it refutes."""
+        self._ping(member, self._new_number())
+
+    def relay(self, asker: str, request: PingRequest, now: float) -> None:
         """Probe a member on behalf of another."""
         if len(self._relays) >= MAX_RELAYS:
             self._relays.pop(next(iter(self._relays)))
             self.out.count("relays dropped")
-        self._number += 1
-        self._relays[self._number] = (asker, request.number)
-        self._ping(request.member, self._number)
+        number = self._new_number()
+        self._relays[number] = (request.member, asker, request.number)
+        self._ping(request.member, number)
 
-    def _ping(self, member: str, number: int) -> None:
+    def _new_number(self) -> int:
+        """One that only those can know who were asked."""
+        return self.rng.getrandbits(32)
+
+    def _ping(self, member: str, number: int, reliable: bool = False) -> None:
+        """One that is doubted gets the doubt too, to refute it (Lifeguard's buddy)."""
         view = self.members.views.get(member)
-        doubted = view.incarnation if view and view.rank == SUSPECT else -1
-        self._send(member, Ping(number, doubted))
+        if view is not None:
+            if not self.members.whole and (reliable or member not in self.overlay.active):
+                told = Spread([self.overlay.mine()], [])  # one that has forgotten us cannot answer
+                self.out.add(Send(view.fact.address, told, 1, reliable=True))
+            ping = Ping(number, next(iter(view.doubts.values()), None))
+            self.out.add(Send(view.fact.address, ping, 1, reliable))
 
-    def _is_live(self, member: str) -> bool:
-        view = self.members.views.get(member)
-        return view is not None and view.rank <= SUSPECT
+    def _pool(self) -> list[str]:
+        """Whom we watch: everyone, or of a swarm too large for that those that we link with."""
+        return self.members.live() if self.members.whole else self.overlay.active
 
-    def _send(self, member: str, frame: Ping | Ack | PingRequest) -> None:
+    def _send(self, member: str, frame: Ack | PingRequest) -> None:
         view = self.members.views.get(member)
         if view is not None:
             self.out.add(Send(view.fact.address, frame, 1))

@@ -1,46 +1,35 @@
 """Each event once and in order per (origin, boot, channel), whatever the links lose.
 
-Members compare hashes of how far they are in every stream (anti-entropy, Demers et al. 1987) and
-send each other what is missing. `floor` is up to where a stream has expired; what is missing below
-every peer's floor is a gap, told once and then passed over.
+Members compare how far they are in every stream (anti-entropy, Demers et al. 1987) and want from
+each other what they lack. What no peer has any more is a gap, told once and then passed over.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable
 from typing import NamedTuple
 
-from mtor_swarm.config import GossipConfig
-from mtor_swarm.swarm.gossip.dissemination import Store, StreamKey
-from mtor_swarm.swarm.gossip.wire import Head, Record
+import msgspec
 
-MAX_STREAMS = 4096
+from mtor_swarm.config import GossipConfig
+from mtor_swarm.events import NOTICE
+from mtor_swarm.swarm.gossip import records
+from mtor_swarm.swarm.gossip.records import Record, StreamKey
+from mtor_swarm.swarm.gossip.store import Store
+from mtor_swarm.swarm.gossip.streams import Stream, Streams
+from mtor_swarm.swarm.gossip.wire import Events, Head, Span
+
 MAX_AHEAD = 4096
-"""Records of one stream held while an earlier one is missing."""
+MAX_AHEAD_BYTES = 4 * 1024 * 1024
+"""Records of all streams held while an earlier one is missing."""
 GAP_PATIENCE_S = 3.0
 """A hole is a gap only when no peer could fill it for this long."""
 MAX_REPAIR = 64
 MAX_REPAIR_BYTES = 256 * 1024
-
-
-class Stream:
-    """How far this member is in one stream."""
-
-    def __init__(self) -> None:
-        self.head = 0
-        self.gone = 0
-        self.begun = False
-        self.ahead: dict[int, Record] = {}
-        self.stuck_since: float | None = None
-
-    @property
-    def floor(self) -> int:
-        """Up to here we have let go of records that were delivered."""
-        return min(self.gone, self.head)
-
-    def offers(self, seq: int) -> bool:
-        """Whether this sequence number is new here."""
-        return seq > self.head and seq not in self.ahead
+MAX_HEADS = 256
+MAX_SPANS = 256
+MAX_HOLES = 32
+"""Holes of one stream that are wanted at once."""
 
 
 class Gap(NamedTuple):
@@ -54,135 +43,198 @@ class Gap(NamedTuple):
 class Repair:
     """All streams and the store behind them."""
 
-    def __init__(self, config: GossipConfig) -> None:
+    def __init__(self, config: GossipConfig, is_live: Callable[[StreamKey], bool]) -> None:
         self.store = Store(config.store_events, config.store_age_s)
-        self.streams: dict[StreamKey, Stream] = {}
-        self._boots: dict[str, int] = {}
-        self._hash: bytes | None = None
+        self.streams = Streams(self.store, is_live)
+        self.held = self.held_bytes = 0
+
+    # --- records
 
     def is_new(self, key: StreamKey, seq: int) -> bool:
-        """Whether that record was not had yet and its boot is not over."""
-        if key[1] < self._boots.get(key[0], 0):
-            return False
+        """Whether that record was not had yet and there is room for it."""
         stream = self.streams.get(key)
         if stream is None:
-            return len(self.streams) < MAX_STREAMS
-        return stream.offers(seq) and (len(stream.ahead) < MAX_AHEAD or seq == stream.head + 1)
+            return self._has_room(seq, 0) and self.streams.has_room_for(key)
+        return seq > stream.head and seq not in stream.ahead and self._has_room(seq, stream.head)
 
-    def add(self, key: StreamKey, record: Record, now: float) -> list[Record]:
-        """A new record; the records that are now in order, this one last or not at all."""
-        self._newer_boot(key[0], key[1])
-        stream = self.streams.setdefault(key, Stream())
-        self._hash = None
-        self._expired(self.store.add(key, record, now))
-        stream.ahead[record.seq] = record
-        return self._in_order(stream, now)
+    def _has_room(self, seq: int, head: int) -> bool:
+        """What is next in order waits for nothing; the rest is bounded, all streams together."""
+        return seq == head + 1 or (self.held < MAX_AHEAD and self.held_bytes < MAX_AHEAD_BYTES)
 
-    def _in_order(self, stream: Stream, now: float) -> list[Record]:
+    def add(self, record: Record, now: float) -> list[Record]:
+        """A new, genuine record; the records that are now in order."""
+        key, seq = record.key, record.seq
+        stream = self.streams.open(key)
+        stream.known = max(stream.known, seq)
+        stream.priority = min(stream.priority, record.priority)
+        stream.ahead[seq] = record
+        self.held += 1
+        self.held_bytes += len(record.raw)
+        self.store.add(record, now)
+        ready = self._in_order(key, stream, now)
+        self.expire(now)
+        return ready
+
+    def proves(self, record: Record) -> bool:
+        """Whether a record without payload tells something new."""
+        stream = self.streams.get(record.key)
+        if stream is None:
+            return self.streams.has_room_for(record.key)
+        return record.seq > max(stream.head, stream.lost)
+
+    def learn(self, record: Record, now: float) -> None:
+        """A genuine header alone: its origin got that far, and the event may be gone."""
+        stream = self.streams.open(record.key)
+        stream.known = max(stream.known, record.seq)
+        stream.priority = min(stream.priority, record.priority)
+        stream.lose(record)
+        if stream.stuck_since is None:
+            stream.stuck_since = now
+
+    def _in_order(self, key: StreamKey, stream: Stream, now: float) -> list[Record]:
         ready = []
         while stream.head + 1 in stream.ahead:
-            stream.head += 1
+            ready.append(self._let_go(stream, stream.head + 1))
+            stream.moved_to(stream.head + 1)
+        if ready:
             stream.begun = True
-            ready.append(stream.ahead.pop(stream.head))
-        if not stream.ahead:
+            self.streams.moved(key)
+        if stream.head >= stream.known:
             stream.stuck_since = None
         elif ready or stream.stuck_since is None:
             stream.stuck_since = now
         return ready
 
-    def _newer_boot(self, origin: str, boot: int) -> None:
-        """What an earlier boot of that member said is over: nobody repairs it any more."""
-        if boot <= self._boots.get(origin, 0):
-            return
-        self._boots[origin] = boot
-        for key in [each for each in self.streams if each[0] == origin and each[1] < boot]:
-            del self.streams[key]
-
-    def _expired(self, gone: list[tuple[StreamKey, int]]) -> None:
-        for key, seq in gone:
-            stream = self.streams.get(key)
-            if stream is not None:
-                stream.gone = max(stream.gone, seq)
-                self._hash = None
+    def _let_go(self, stream: Stream, seq: int) -> Record:
+        record = stream.ahead.pop(seq)
+        self.held -= 1
+        self.held_bytes -= len(record.raw)
+        return record
 
     def expire(self, now: float) -> None:
-        """Let go of what is too old."""
-        self._expired(self.store.expire(now))
+        """Let go of what is too old or too much; the newest header of it stays as proof."""
+        for key, seq, raw in self.store.expire(now):
+            stream = self.streams.get(key)
+            if stream is not None and seq > stream.lost:
+                stream.lose(records.proof_of(raw))
 
-    def digest(self) -> bytes:
-        """A hash of how far we are in every stream."""
-        if self._hash is None:
-            text = repr(sorted((key, each.head) for key, each in self.streams.items()))
-            self._hash = hashlib.blake2b(text.encode(), digest_size=8).digest()
-        return self._hash
+    # --- with a peer
 
-    def heads(self) -> list[Head]:
-        """How far we are, to tell a peer."""
-        return [(*key, each.floor, each.head) for key, each in self.streams.items()]
-
-    def missing_at(self, heads: list[Head]) -> list[Record]:
-        """What a peer that is this far lacks and we still have, bounded."""
-        theirs = {(o, b, c): head for o, b, c, _, head in heads}
-        found: list[Record] = []
-        size = 0
-        for key, stream in self.streams.items():
-            first = max(theirs.get(key, 0), stream.floor) + 1
-            for seq in range(first, stream.head + 1):
-                record = self.store.get(key, seq)
-                if record is None:
-                    continue
-                found.append(record)
-                size += len(record.payload)
-                if len(found) >= MAX_REPAIR or size >= MAX_REPAIR_BYTES:
-                    return found
-        return found
-
-    def compare(self, heads: list[Head], now: float) -> tuple[bool, list[Gap], list[Record]]:
-        """A peer's heads: do we lack something it has; gaps found; what they let through."""
-        lacking = False
-        gaps: list[Gap] = []
-        ready: list[Record] = []
-        for origin, boot, channel, floor, head in heads:
+    def compare(self, heads: list[Head], whole: bool) -> tuple[list[Span], bool]:
+        """A peer's heads: what of it we lack; and whether the peer lacks something of ours."""
+        spans: list[Span] = []
+        behind = False
+        for origin, boot, channel, head in heads:
             key = (origin, boot, channel)
-            if boot < self._boots.get(origin, 0):
-                continue
             stream = self.streams.get(key)
             if stream is None:
-                if len(self.streams) >= MAX_STREAMS:
-                    continue
-                self._newer_boot(origin, boot)
-                stream = self.streams[key] = Stream()
-                self._hash = None
-            if floor > stream.head:
-                gap, more = self._pass_over(key, stream, floor, now)
-                gaps += gap
-                ready += more
-            lacking = lacking or head > stream.head
-        return lacking, gaps, ready
+                if self.streams.has_room_for(key):
+                    spans.append((*key, 1, head))
+            elif head < stream.head:
+                behind = True
+            elif head > stream.head:
+                spans += _lacking(key, stream, head)
+        if whole and not behind:
+            told = {(origin, boot, channel) for origin, boot, channel, _ in heads}
+            behind = any(each not in told for each in self.streams.current())
+        return spans[:MAX_SPANS], behind
+
+    def serve(self, spans: list[Span]) -> list[tuple[int, Events]]:
+        """What a peer wants and we have, bounded, by priority: stops first, by themselves."""
+        known = [(self.streams.get(each[:3]), each) for each in spans]
+        wanted = [(stream, span) for stream, span in known if stream is not None]
+        wanted.sort(key=lambda each: each[0].priority)
+        served: dict[int, Events] = {}
+        room = Room()
+        for stream, span in wanted:
+            if room.is_full:
+                break
+            frame = served.setdefault(min(stream.priority, NOTICE), Events([], []))
+            self._serve(stream, span, frame, room)
+        done = [(priority, frame) for priority, frame in served.items() if frame.upto]
+        if not room.is_full:
+            return done
+        return [(each, msgspec.structs.replace(frame, more=True)) for each, frame in done]
+
+    def _serve(self, stream: Stream, span: Span, frame: Events, room: Room) -> None:
+        origin, boot, channel, first, last = span
+        last = min(last, stream.head)
+        if first > last:
+            return
+        if stream.proof is not None and first <= stream.lost <= last:
+            room.take(stream.proof)
+            frame.records.append(msgspec.Raw(stream.proof))
+        for seq, raw in self.store.within((origin, boot, channel), first, last, MAX_REPAIR + 1):
+            if room.is_full:
+                last = seq - 1
+                break
+            room.take(raw)
+            frame.records.append(msgspec.Raw(raw))
+        frame.upto.append((origin, boot, channel, last))
+
+    def passed(self, heads: list[Head], start: int, now: float) -> list[Gap | Record]:
+        """A peer sent all it has up to there: gaps, and the records they let through, in order.
+
+        What was lost before we began, by the clock's stamp `start`, is passed over at once, and
+        silently where nothing of the stream was had yet. For the rest we wait for other peers a
+        while.
+        """
+        found: list[Gap | Record] = []
+        patient: dict[StreamKey, bool] = {}
+        for origin, boot, channel, told in heads:
+            key = (origin, boot, channel)
+            stream = self.streams.get(key)
+            if stream is None or min(told, stream.known) <= stream.head:
+                continue
+            since = now if stream.stuck_since is None else stream.stuck_since
+            patient.setdefault(key, now - since < GAP_PATIENCE_S)
+            if stream.head < stream.lost and stream.lost_stamp < start:
+                found += self._pass_over(key, stream, min(told, stream.lost), now)
+            elif not patient[key]:
+                stream.begun = True
+                found += self._pass_over(key, stream, min(told, stream.known), now)
+        return found
 
     def _pass_over(
-        self, key: StreamKey, stream: Stream, floor: int, now: float
-    ) -> tuple[list[Gap], list[Record]]:
-        """The peer no longer has what we miss: wait for another a while, then go on."""
-        if stream.begun and stream.stuck_since is None:
-            stream.stuck_since = now
-        if stream.begun and now - (stream.stuck_since or now) < GAP_PATIENCE_S:
-            return [], []
-        passed = [stream.ahead.pop(seq) for seq in sorted(stream.ahead) if seq <= floor]
-        gaps = _holes(key, stream.head, passed, floor) if stream.begun else []
-        stream.head = floor
-        stream.gone = max(stream.gone, floor)
-        stream.begun = True
-        stream.stuck_since = None
-        self._hash = None
-        return gaps, passed + self._in_order(stream, now)
+        self, key: StreamKey, stream: Stream, upto: int, now: float
+    ) -> list[Gap | Record]:
+        found: list[Gap | Record] = []
+        head = stream.head
+        for seq in [*sorted(each for each in stream.ahead if each <= upto), upto + 1]:
+            if seq > head + 1 and stream.begun:
+                found.append(Gap(key, head + 1, seq - 1))
+            if seq <= upto:
+                found.append(self._let_go(stream, seq))
+                stream.begun = True
+            head = seq
+        stream.moved_to(upto)
+        self.streams.moved(key)
+        return found + self._in_order(key, stream, now)
 
 
-def _holes(key: StreamKey, head: int, held: list[Record], floor: int) -> list[Gap]:
-    """What is missing above `head` up to `floor`, but for the records that are held."""
-    gaps = []
-    for seq in [*(each.seq for each in held), floor + 1]:
-        if seq > head + 1:
-            gaps.append(Gap(key, head + 1, seq - 1))
-        head = seq
-    return gaps
+class Room:
+    """What one answer may still hold."""
+
+    def __init__(self) -> None:
+        self.records = MAX_REPAIR
+        self.bytes = MAX_REPAIR_BYTES
+
+    @property
+    def is_full(self) -> bool:
+        return self.records <= 0 or self.bytes <= 0
+
+    def take(self, raw: bytes) -> None:
+        """One more record goes in."""
+        self.records -= 1
+        self.bytes -= len(raw)
+
+
+def _lacking(key: StreamKey, stream: Stream, head: int) -> list[Span]:
+    """The first holes above our head up to the peer's."""
+    spans: list[Span] = []
+    first = stream.head + 1
+    for seq in [*sorted(each for each in stream.ahead if each <= head), head + 1]:
+        if seq > first:
+            spans.append((*key, first, seq - 1))
+        first = seq + 1
+    return spans[:MAX_HOLES]

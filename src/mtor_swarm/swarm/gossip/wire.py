@@ -12,13 +12,15 @@ import msgspec
 from msgspec import Meta
 
 from mtor_swarm.errors import WireError
-from mtor_swarm.events import MAX_EVENT_BYTES, fingerprint
+from mtor_swarm.events import fingerprint
 from mtor_swarm.ports import Signer, Verifier
 
 VERSION = 1
 MAX_FRAME_BYTES = 1024 * 1024
 MAX_ITEMS = 8192
-"""Facts, doubts or stream heads in one frame."""
+"""Ages of members or stream heads in one frame."""
+MAX_TOLD = 256
+"""Facts or doubts in one frame, about 1,100 bytes each at most."""
 
 Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Signature = Annotated[bytes, Meta(max_length=64)]
@@ -26,6 +28,16 @@ MemberId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Word = Annotated[str, Meta(max_length=64)]
 Role = Literal["unit", "observer"]
+MAX_VALUE_BYTES = 1024
+"""The JSON text of one value in a shared state."""
+StateName = Annotated[
+    str,
+    Meta(
+        pattern=r"^((map|set|counter):[a-z0-9_.-]{1,48}"
+        r"|stigmergy:[a-z0-9_.-]{1,48}(:(most|least))?)$"
+    ),
+]
+"""A shared state: its kind, its name and, of a stigmergy, which of two values holds."""
 
 
 class Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -41,7 +53,11 @@ class Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class Fact(Signed, frozen=True, kw_only=True):
-    """A member on itself: where it listens and who it is, or that it has left."""
+    """A member on itself: where it listens and who it is, or that it has left.
+
+    `link` is the X25519 key of its links and datagrams, `port` the UDP port on the same host (0:
+    it takes none), `certificate` what the swarm's key says of it (empty in a swarm without keys).
+    """
 
     boot: Count
     incarnation: Count
@@ -49,45 +65,60 @@ class Fact(Signed, frozen=True, kw_only=True):
     unit: Word
     role: Role
     started_s: Annotated[float, Meta(ge=0, le=1e12)]
+    link: Key
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    certificate: Annotated[bytes, Meta(max_length=512)] = b""
     left: bool = False
 
+    @property
+    def about(self) -> tuple[int, int]:
+        """What tells one fact of a member from the others: its boot and incarnation."""
+        return (self.boot, self.incarnation)
 
-class Record(Signed, frozen=True, kw_only=True):
-    """An event on its way: the header, and the event's own bytes that relays never read."""
 
-    version: Annotated[int, Meta(ge=1, le=255)]
+class Entry(Signed, frozen=True, kw_only=True):
+    """One write to a shared state, by who signed it; `crdt` says what the fields mean by kind.
+
+    `clock` is what entries of one slot are ranked by, `of` whose add a removal is about, `value`
+    JSON text, `gone` a removal.
+    """
+
     boot: Count
-    channel: Annotated[str, Meta(min_length=1, max_length=32)]
-    seq: Annotated[int, Meta(ge=1, le=2**62)]
-    priority: Annotated[int, Meta(ge=0, le=3)]
+    state: StateName
+    item: Annotated[str, Meta(max_length=128)]
+    of: Annotated[str, Meta(pattern=r"^([0-9a-f]{32})?$")] = ""
+    clock: Count
     stamp: Count
-    type: Annotated[str, Meta(min_length=1, max_length=128)]
-    payload: Annotated[bytes, Meta(max_length=MAX_EVENT_BYTES)]
+    value: Annotated[bytes, Meta(max_length=MAX_VALUE_BYTES)] = b""
+    gone: bool = False
 
 
-class Beacon(Signed, frozen=True, kw_only=True, tag=1):
-    """A unit's latest state, worthless once there is a newer one."""
+class Doubt(Signed, frozen=True, kw_only=True):
+    """A witness on another member: silent. `sure`: its port is closed, or its time is over.
 
-    boot: Count
-    seq: Count
-    state: Annotated[bytes, Meta(max_length=8192)]
-
-
-class Doubt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A witness suspects a member, or holds it for dead. `refused`: its port is closed."""
+    It is about one fact, that of this boot and incarnation, and about no other.
+    """
 
     member: MemberId
     boot: Count
     incarnation: Count
-    dead: bool
-    witness: MemberId
-    refused: bool = False
+    sure: bool = False
+
+    @property
+    def about(self) -> tuple[int, int]:
+        """The fact that is doubted, by boot and incarnation."""
+        return (self.boot, self.incarnation)
 
 
-Facts = Annotated[list[Fact], Meta(max_length=MAX_ITEMS)]
-Doubts = Annotated[list[Doubt], Meta(max_length=MAX_ITEMS)]
-Head = tuple[MemberId, Count, Annotated[str, Meta(max_length=32)], Count, Count]
-"""A stream and how far one is in it: origin, boot, channel, floor (expired up to), head."""
+Facts = Annotated[list[Fact], Meta(max_length=MAX_TOLD)]
+Doubts = Annotated[list[Doubt], Meta(max_length=MAX_TOLD)]
+Channel = Annotated[str, Meta(max_length=32)]
+Head = tuple[MemberId, Count, Channel, Count]
+"""A stream and how far one is in it: origin, boot, channel, sequence number."""
+Span = tuple[MemberId, Count, Channel, Count, Count]
+"""A part of a stream: origin, boot, channel, first and last sequence number."""
+Names = Annotated[list[Annotated[bytes, Meta(min_length=8, max_length=8)]], Meta(max_length=256)]
+"""Records, by the first 8 bytes of their signatures."""
 
 
 class _Frame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -95,7 +126,7 @@ class _Frame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class Spread(_Frame, frozen=True, tag=2):
-    """News on members; `pull` asks for all that the receiver knows of them."""
+    """News on members; `pull` asks for those that the receiver knows."""
 
     facts: Facts
     doubts: Doubts
@@ -103,17 +134,17 @@ class Spread(_Frame, frozen=True, tag=2):
 
 
 class Ping(_Frame, frozen=True, tag=3):
-    """Are you there? `doubted` is the incarnation that is under suspicion, or -1."""
+    """Are you there? With it the doubt that stands against you, for you to refute."""
 
     number: Count
-    doubted: Annotated[int, Meta(ge=-1, le=2**62)] = -1
+    doubt: Doubt | None = None
 
 
 class Ack(_Frame, frozen=True, tag=4):
-    """I am. `member` is who was probed: its own id, or on whose behalf a relay answers."""
+    """I am. From a relay `member` says who is."""
 
     number: Count
-    member: MemberId
+    member: Annotated[str, Meta(pattern=r"^([0-9a-f]{32})?$")] = ""
 
 
 class PingRequest(_Frame, frozen=True, tag=5):
@@ -123,24 +154,42 @@ class PingRequest(_Frame, frozen=True, tag=5):
     member: MemberId
 
 
-class Events(_Frame, frozen=True, tag=6):
-    """Events, pushed or repaired."""
+class Beacon(_Frame, frozen=True, tag=1):
+    """A unit's latest state, worthless once there is a newer one; `beacons` has what is signed."""
 
-    records: Annotated[list[Record], Meta(max_length=256)]
+    said: Annotated[bytes, Meta(max_length=8448)]
+    signature: Signature
+
+
+class Events(_Frame, frozen=True, tag=6):
+    """Signed events (`records` has what is in one), pushed; or what was wanted.
+
+    Of what was wanted, `upto` says how far in each stream this is all that I have; `more`: there
+    is more than fits, ask on.
+    """
+
+    records: Annotated[list[msgspec.Raw], Meta(max_length=256)]
+    upto: Annotated[list[Head], Meta(max_length=256)] = []
+    more: bool = False
 
 
 class Digest(_Frame, frozen=True, tag=7):
-    """Hashes of what I have: of the events and of the members. Silence means the same."""
+    """Hashes of what I have: of the events and of the members. Silence means the same.
+
+    While events flow, `heads` are the streams that moved last.
+    """
 
     events: Annotated[bytes, Meta(max_length=16)]
     members: Annotated[bytes, Meta(max_length=16)]
+    heads: Annotated[list[Head], Meta(max_length=16)] = []
 
 
 class Heads(_Frame, frozen=True, tag=8):
-    """How far I am in each stream: send me what I lack; `reply` asks for yours."""
+    """How far I am; `reply` asks how far you are; `whole`: there are no other streams here."""
 
-    heads: Annotated[list[Head], Meta(max_length=MAX_ITEMS)]
+    heads: Annotated[list[Head], Meta(max_length=256)]
     reply: bool
+    whole: bool
 
 
 class Ask(_Frame, frozen=True, tag=9):
@@ -159,7 +208,122 @@ class Answer(_Frame, frozen=True, tag=10):
     payload: bytes
 
 
-Frame = Spread | Ping | Ack | PingRequest | Events | Digest | Heads | Ask | Answer | Beacon
+class Known(_Frame, frozen=True, tag=11):
+    """How new what I know of these members is: member, boot, incarnation, rank.
+
+    Tell me what is newer. `whole`: of live ones that are not among them I know nothing.
+    """
+
+    ages: Annotated[
+        list[tuple[MemberId, Count, Count, Annotated[int, Meta(ge=0, le=3)]]],
+        Meta(max_length=MAX_ITEMS),
+    ]
+    whole: bool = False
+
+
+class Neighbour(_Frame, frozen=True, tag=12):
+    """A link of the overlay: asked for, granted, or ended.
+
+    `links` is how many the asker has, `members` its digest of them, so that both ends of a new
+    link soon know the same.
+    """
+
+    word: Literal["ask", "yes", "no"]
+    links: Annotated[int, Meta(ge=0, le=255)] = 0
+    members: Annotated[bytes, Meta(max_length=16)] = b""
+
+
+class Want(_Frame, frozen=True, tag=16):
+    """Send me these parts of streams, the most urgent first."""
+
+    spans: Annotated[list[Span], Meta(max_length=256)]
+
+
+class Have(_Frame, frozen=True, tag=17):
+    """Plumtree's lazy push: I have these records, which I did not send you."""
+
+    names: Names
+
+
+class Graft(_Frame, frozen=True, tag=18):
+    """From now on push me what takes their trees; `want`: and send me these records."""
+
+    names: Names
+    want: bool
+
+
+class Prune(_Frame, frozen=True, tag=19):
+    """I get this tree's events from others: from now on only tell me that you have them."""
+
+    tree: MemberId
+
+
+class Quiet(_Frame, frozen=True, tag=20):
+    """I hear this unit's beacons from others: leave them out for a while."""
+
+    member: MemberId
+
+
+class Sprout(_Frame, frozen=True, tag=25):
+    """The common tree grows anew from this root: pass it on, and prune where you had it."""
+
+    root: MemberId
+    number: Count
+    hops: Annotated[int, Meta(ge=0, le=255)]
+
+
+class StateDelta(_Frame, frozen=True, tag=21):
+    """Entries of shared states, pushed or repaired."""
+
+    entries: Annotated[list[Entry], Meta(max_length=256)]
+
+
+StateHashes = Annotated[
+    list[tuple[StateName, Annotated[bytes, Meta(max_length=16)]]], Meta(max_length=64)
+]
+
+
+class StateDigest(_Frame, frozen=True, tag=22):
+    """A hash of all shared states that I have; if asked for by one that has others, of each.
+
+    Silence means the same.
+    """
+
+    whole: Annotated[bytes, Meta(max_length=16)]
+    each: StateHashes | None = None
+
+
+class StateHeld(_Frame, frozen=True, tag=23):
+    """The 8-byte ids of my entries in these states: send me what I lack; `reply` wants yours."""
+
+    held: Annotated[
+        list[tuple[StateName, Annotated[bytes, Meta(max_length=65536)]]], Meta(max_length=64)
+    ]
+    reply: bool
+
+
+SharedFrame = StateDelta | StateDigest | StateHeld
+Frame = (
+    Spread
+    | Ping
+    | Ack
+    | PingRequest
+    | Events
+    | Digest
+    | Heads
+    | Ask
+    | Answer
+    | Beacon
+    | Known
+    | Want
+    | Have
+    | Graft
+    | Prune
+    | Quiet
+    | Sprout
+    | Neighbour
+    | SharedFrame
+)
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 
@@ -183,7 +347,7 @@ def decode(raw: bytes) -> Frame:
 
 
 def sign(thing: Any, signer: Signer) -> Any:
-    """The same fact, record or beacon, signed."""
+    """The same fact or entry, signed."""
     return msgspec.structs.replace(thing, signature=signer.sign(_body(thing)))
 
 

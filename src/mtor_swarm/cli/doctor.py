@@ -1,0 +1,149 @@
+"""`mtor doctor`: what a swarm refused, dropped and lost, and what this machine lacks."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import resource
+import socket
+from concurrent.futures import wait
+
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from mtor_swarm.cli.watching import add_seeds, console, settled, watched
+from mtor_swarm.errors import SwarmError
+from mtor_swarm.swarm.datagrams import BUFFER_BYTES
+from mtor_swarm.swarm.driver import COUNTERS
+from mtor_swarm.swarm.observer import Observer
+from mtor_swarm.swarm.picture import GONE
+
+_HELP = """\
+Asks every unit what it refused, dropped and lost since it started, and says what each means; then
+what this machine lacks. Small counts are life: radios lose, swarms change. What points at somebody
+who means harm, or at keys that do not fit, is red, and the exit code is 1.
+
+  mtor doctor                               the swarm that mtor sim runs here
+  mtor doctor --keys ada-keys --seed tcp://10.0.0.7:7400
+  mtor doctor --json | jq .r1               for programs
+"""
+ASK_S = 3.0
+FILES = 1024
+HARM = {
+    "forged": "signed by nobody that it names",
+    "certificate missing": "a member without keys, or of an older version",
+    "certificate forged": "a certificate of another swarm, or made up",
+    "certificate expired": "renew it: `mtor keys issue`",
+    "certificate revoked": "somebody revoked tries to come back",
+    "certificate of another": "a member that says what its certificate does not",
+    "certificate beyond its voucher": "somebody vouches for what they may not",
+    "handshakes refused": "links without the swarm's key, or revoked ones",
+    "datagrams forged": "datagrams in a member's name that it never sealed",
+    "garbage": "what is no frame of ours: a port scan, or another version",
+    "link keys refused": "a member says a link key that nobody can agree with",
+    "other version": "members of another version: bring all to one",
+    "from the future": "a clock is ahead: compare the clocks",
+}
+"""Counts that point at somebody, or at something to put right."""
+LIFE = {
+    "replayed": "sent again by somebody who had heard it",
+    "strangers": "frames from a link whose owner has shown no certificate yet",
+    "certificate outdated": "of a member that has a newer one: a link or a folder of before",
+    "beacons of strangers": "states of units that are not known yet",
+    "datagrams of strangers": "datagrams from before a restart, or from nobody we know",
+    "datagrams replayed": "datagrams that came twice",
+    "datagrams unconfirmed": "sent again over ZeroMQ, since nobody confirmed them",
+    "duplicates": "events that came again",
+    "gaps": "events that expired before they could be had",
+    "links full": "somebody takes in less than is sent to it",
+    "not heard": "beyond the simulated radio",
+    "stalls": "this process did not get to run in time: its machine is overloaded",
+    "unsendable": "too large, or to an address that leads nowhere",
+}
+"""Counts that small networks and changing swarms have."""
+PARTS = {
+    "rclpy": "runs no realm: pip install mtor_swarm[ros], or a ROS 2 distribution",
+    "mujoco": "simulates nothing: pip install mtor_swarm[sim]",
+    "fastapi": "serves no viewer: pip install mtor_swarm[viewer]",
+    "onnxruntime": "perceives nothing: pip install mtor_swarm[ai]",
+}
+
+
+def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `doctor` to `mtor`'s commands; it sets `run(args) -> exit code`."""
+    parser = sub.add_parser(
+        "doctor",
+        help="show what the swarm refused, dropped and lost, and what this machine lacks",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_seeds(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object, by unit")
+    parser.set_defaults(run=run)
+
+
+def _run(args: argparse.Namespace, observer: Observer) -> int:
+    told = ask_all(observer)
+    if args.json:
+        print(json.dumps(told, sort_keys=True))
+    else:
+        console().print(table(told))
+        for line in lacking():
+            console().print(f"this machine {line}", soft_wrap=True)
+    return int(any(name in HARM for each in told.values() for name in each))
+
+
+run = watched(_run)
+"""Ask once; 1 if no member answers, or if something points at harm."""
+
+
+def ask_all(observer: Observer) -> dict[str, dict[str, int]]:
+    """Each unit's counts; a unit that is lost or does not answer has the count `silent`."""
+    units = settled(observer)["units"]
+    asked = {
+        name: observer.ask(name, COUNTERS, b"", ASK_S)
+        for name, unit in units.items()
+        if unit["member_state"] not in GONE
+    }
+    wait(asked.values(), ASK_S + 1)
+    told: dict[str, dict[str, int]] = {name: {"silent": 1} for name in units}
+    for name, answer in asked.items():
+        try:
+            told[name] = msgspec.json.decode(answer.result(0), type=dict[str, int])
+        except (SwarmError, TimeoutError, msgspec.DecodeError):
+            continue
+    return told
+
+
+def table(told: dict[str, dict[str, int]]) -> Table:
+    """A row for each count of each unit, and what it means."""
+    found = Table("unit", "count", "of", "", box=None)
+    for name in sorted(told, key=lambda each: (len(each), each)):
+        counts = told[name] or {"nothing refused, dropped or lost": 0}
+        for row, what in enumerate(sorted(counts, key=lambda each: (each not in HARM, each))):
+            style = "red" if what in HARM else ""
+            means = HARM.get(what, LIFE.get(what, ""))
+            unit = "" if row else name
+            found.add_row(unit, str(counts[what]), Text(what, style=style), means)
+    return found
+
+
+def lacking() -> list[str]:
+    """What this machine lacks, a line each."""
+    found = [what for name, what in PARTS.items() if importlib.util.find_spec(name) is None]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+        room = probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    if room < BUFFER_BYTES:
+        found.append(
+            f"buffers {room} bytes of datagrams, where {BUFFER_BYTES} outlast a stall: "
+            f"sysctl -w net.core.rmem_max={BUFFER_BYTES}"
+        )
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files < FILES:
+        found.append(
+            f"lets a process open {files} files, few for a large swarm: ulimit -n {FILES}"
+        )
+    return found

@@ -1,0 +1,72 @@
+"""Addresses of members: `tcp://HOST:PORT`, HOST a name, an IPv4 or a bracketed IPv6 address."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from mtor_swarm.config import SwarmConfig
+from mtor_swarm.errors import ConfigError
+
+
+def split(address: str) -> tuple[str, str]:
+    """Host, without brackets, and port."""
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    return host.strip("[]"), port
+
+
+def is_ip(host: str) -> bool:
+    """Whether the host is an IP address, that nobody has to look up."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(address: str) -> bool:
+    """Whether the address is on this machine for certain."""
+    host, _ = split(address)
+    return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def is_ipv6(address: str) -> bool:
+    """Whether the host is an IPv6 address."""
+    return ":" in split(address)[0]
+
+
+def demand_loopback(config: SwarmConfig) -> None:
+    """ConfigError if a swarm without keys would go beyond this machine."""
+    said = [("bind", config.bind), *(("seeds", each) for each in config.seeds)]
+    said += [("advertise", config.advertise)] if config.advertise else []
+    for key, address in said:
+        if not is_loopback(address):
+            raise ConfigError(
+                f"swarm.{key}: {address} is not on this machine, and without swarm.keys only "
+                "loopback is allowed: `mtor keys new-swarm` makes the keys"
+            )
+
+
+def advertised(config: SwarmConfig, bound: str) -> str:
+    """Where others reach who listens at `bound`: what the config says, else our own address.
+
+    Bound to every interface, that is the address of the one that leads to the first seed.
+    """
+    if config.advertise:
+        return config.advertise.replace(":*", f":{split(bound)[1]}")
+    host, port = split(bound)
+    if not is_ip(host) or not ipaddress.ip_address(host).is_unspecified:
+        return bound
+    own = _towards(config.seeds[0] if config.seeds else "tcp://192.0.2.1:1")
+    return f"tcp://[{own}]:{port}" if ":" in own else f"tcp://{own}:{port}"
+
+
+def _towards(seed: str) -> str:
+    host, port = split(seed)
+    family = socket.AF_INET6 if is_ipv6(seed) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as route:
+        try:
+            route.connect((host, int(port)))  # UDP: picks the route, sends nothing
+        except OSError:
+            return "127.0.0.1"
+        return str(route.getsockname()[0])

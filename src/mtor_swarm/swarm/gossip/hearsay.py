@@ -1,0 +1,271 @@
+"""What members say of themselves and of each other: learned, passed on, compared, refuted.
+
+A fact goes to the neighbours at once and its age to a few others a little later; whoever lacks it
+asks. So news floods, what the flood missed is found, and nobody is sent twice what is long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mtor_swarm.swarm.gossip import effects as fx
+from mtor_swarm.swarm.gossip import wire
+from mtor_swarm.swarm.gossip.membership import (
+    ALIVE,
+    DEAD,
+    LEFT,
+    NOTHING,
+    Age,
+    View,
+    age,
+    age_of,
+    is_gone,
+)
+
+if TYPE_CHECKING:
+    from mtor_swarm.swarm.gossip.machine import Machine
+
+RETELLS, RETOLD = 3, 3
+"""The age of news on a member is told in so many probe periods, to so many members."""
+COMPARE_S = 0.03
+"""Who found others' tables different compares again so soon."""
+GATHER_S = 0.02
+"""Facts that come thick are gathered for this long, so that many go on in one frame."""
+SAMPLE = 16
+"""Members told to one that asks, where all are too many."""
+
+
+class Hearsay:
+    """What a machine does about news on members."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.m = machine
+        self.members = machine.members
+        self.out = machine.out
+        self._fresh: dict[str, str] = {}
+        self._retell: dict[str, int] = {}
+        self._next_at = 0.0
+
+    def digest(self) -> bytes:
+        """A hash of whom we hold for live; empty where that is a sample."""
+        return self.members.digest(self.m.my_fact())
+
+    # --- frames
+
+    def spread(self, sender: str, frame: wire.Spread, now: float) -> None:
+        """News on members: what is new to us goes on to our neighbours."""
+        doubted = {each.member for each in frame.doubts}
+        for fact in frame.facts:
+            member = fact.origin
+            if self.learn(member, fact, now):
+                self._pass_on(member, sender, now)
+            elif member in doubted or member not in self.members.views:
+                continue  # its death is told with it: telling that back would never end
+            elif age_of(fact) < self.members.views[member].age:
+                self.tell(sender, [member])
+        fresh = [each for each in frame.doubts if self.doubted(sender, each, now)]
+        if fresh and self.members.whole:
+            self.tell_near(wire.Spread([], fresh), but=sender)
+        if frame.pull:
+            self.tell(sender, self._some())
+
+    def known(self, sender: str, frame: wire.Known, now: float) -> None:
+        """A peer's ages: tell it what is newer here, and ask for what is newer there."""
+        if not self.members.whole:
+            return
+        theirs = {each: age(boot, inc, rank) for each, boot, inc, rank in frame.ages}
+        newer = [each for each, what in theirs.items() if self._age(each) > what]
+        if frame.whole:
+            newer += [each for each in self._all() if each not in theirs and each != sender]
+        self.tell(sender, newer)
+        older = [
+            each
+            for each, what in theirs.items()
+            if self._age(each) < what and (self._age(each) > NOTHING or not is_gone(what))
+        ]
+        if older:
+            self.m.send(sender, self._known(older), 1)
+        if newer or older:
+            self.compare_by(now + COMPARE_S)
+
+    def compare_by(self, at: float) -> None:
+        """Compare digests with others by then: more may differ."""
+        if not self.m.is_due_by("digest", at):
+            self.out.add(fx.SetTimer("digest", at))
+
+    def compare(self, sender: str, digest: bytes) -> None:
+        """A peer's digest: if it is not ours, say how new all that we know is."""
+        mine = self.digest()
+        if mine and digest and mine != digest:
+            self.m.send(sender, self._known(self._all(), whole=True), 1)
+        elif mine and not digest:  # there are more than it can hold: learn of some
+            self.swap(sender)
+
+    def remind(self, sender: str, view: View, now: float) -> None:
+        """One that we hold for dead speaks: let it refute."""
+        if now - view.reminded >= self.m.config.probe_timeout_s:
+            view.reminded = now
+            self.tell(sender, [sender])
+
+    # --- facts
+
+    def learn(self, member: str, fact: wire.Fact, now: float) -> bool:
+        """A fact; whether it is genuine news."""
+        view = self.members.views.get(member)
+        if member == self.m.member_id or (view and age_of(fact) <= view.age):
+            return False
+        if not wire.is_genuine(fact, self.m.verifier):
+            self.out.count("forged")
+            return False
+        why = self.m.authority.admit(fact, now + self.m.wall_offset_s) if self.m.authority else ""
+        if why:
+            self.out.count(why)
+            return False
+        news = self.members.learn_fact(member, fact, now)
+        if news:
+            self.out.add(fx.Reach(fact.address, member, fact.boot, fact.link, fact.port))
+        return news
+
+    def _pass_on(self, member: str, sender: str, now: float) -> None:
+        if not self.members.whole:
+            return
+        self._retell[member] = RETELLS
+        self._fresh[member] = sender
+        if now >= self._next_at:
+            self.flush(now)
+        else:
+            self.out.add(fx.SetTimer("flush", self._next_at))
+
+    def flush(self, now: float) -> None:
+        """Pass on the facts that were gathered, to each neighbour what it did not tell us."""
+        fresh, self._fresh = self._fresh, {}
+        self._next_at = now + GATHER_S
+        for member in self.m.overlay.active:
+            self.tell(member, [each for each, teller in fresh.items() if teller != member])
+
+    def retell(self) -> None:
+        """Say how new the latest news is, for those that the first wave missed."""
+        if not self._retell:
+            return
+        frame = self._known(list(self._retell))
+        self._retell = {each: n - 1 for each, n in self._retell.items() if n > 1}
+        live = self.members.live()
+        for member in self.m.rng.sample(live, min(RETOLD, len(live))):
+            self.m.send(member, frame)
+
+    # --- doubts
+
+    def doubted(self, sender: str, doubt: wire.Doubt, now: float) -> bool:
+        """Someone's doubt; whether it is genuine news. One about us is refuted."""
+        if doubt.member == self.m.member_id:
+            self._refute(sender, doubt, now)
+            return False
+        view = self.members.views.get(doubt.member)
+        if view is None or doubt.about > view.fact.about:
+            if self.members.whole:
+                self.m.send(sender, self._known([doubt.member]), 1)
+            return False
+        witness = doubt.origin
+        if not self.members.tells(doubt, witness):
+            return False
+        if not wire.is_genuine(doubt, self.m.verifier):
+            self.out.count("forged")
+            return False
+        self.learn_doubt(doubt, witness, now)
+        return True
+
+    def learn_doubt(self, doubt: wire.Doubt, witness: str, now: float) -> None:
+        """A genuine doubt that is news, and what follows from it."""
+        self.members.learn_doubt(doubt, witness, now)
+        if self.members.views[doubt.member].rank == DEAD:
+            self._retell[doubt.member] = RETELLS
+        else:
+            self.m.watch(doubt.member, now)
+
+    def say_doubt(self, member: str, sure: bool, now: float) -> None:
+        """Doubt a member ourselves."""
+        fact = self.members.views[member].fact
+        doubt = wire.Doubt(
+            self.m.signer.public_key,
+            b"",
+            member=member,
+            boot=fact.boot,
+            incarnation=fact.incarnation,
+            sure=sure,
+        )
+        if self.members.tells(doubt, self.m.member_id):
+            doubt = wire.sign(doubt, self.m.signer)
+            self.learn_doubt(doubt, self.m.member_id, now)
+            self.tell_near(wire.Spread([], [doubt]))
+
+    def _refute(self, sender: str, doubt: wire.Doubt, now: float) -> None:
+        """We are doubted: say with a higher incarnation that we live."""
+        fact = self.m.my_fact()
+        if doubt.boot != self.m.boot or doubt.incarnation > fact.incarnation:
+            self.out.count("doubts of what we never said")
+            return
+        if doubt.incarnation == fact.incarnation:
+            if not wire.is_genuine(doubt, self.m.verifier):
+                self.out.count("forged")
+                return
+            self.m.prober.doubted()
+            self.m.say(fact.address, fact.incarnation + 1, fact.started_s)
+            self._retell[self.m.member_id] = RETELLS
+            self.tell_near(wire.Spread([self.m.my_fact()], []), but=sender)
+        self.m.send(sender, wire.Spread([self.m.my_fact()], []), 1)
+
+    # --- to others
+
+    def tell(self, to: str, members: Iterable[str]) -> None:
+        """Tell a member what we hold of those, with the proof of their death if they are dead."""
+        facts = []
+        doubts: list[wire.Doubt] = []
+        for member in members:
+            view = self.members.views.get(member)
+            if member == self.m.member_id:
+                facts.append(self.m.my_fact())
+            elif view is not None:
+                facts.append(view.fact)
+                doubts += view.doubts.values() if view.rank == DEAD else ()
+        most = wire.MAX_TOLD
+        for first in range(0, max(len(facts), len(doubts)), most):
+            piece = slice(first, first + most)
+            self.m.send(to, wire.Spread(facts[piece], doubts[piece]), 1)
+
+    def tell_near(self, frame: wire.Spread, but: str = "") -> None:
+        """Send it to all that we are linked with, but for one."""
+        for member in self.m.overlay.active:
+            if member != but:
+                self.m.send(member, frame, 1)
+
+    def swap(self, member: str) -> None:
+        """Exchange a sample of who is known with another member."""
+        live = self.members.live()
+        sample = self.m.rng.sample(live, min(SAMPLE // 2, len(live)))
+        facts = [self.members.views[each].fact for each in sample]
+        self.m.send(member, wire.Spread([self.m.my_fact(), *facts], [], True))
+
+    def _all(self) -> list[str]:
+        return [self.m.member_id, *self.members.live()]
+
+    def _some(self) -> list[str]:
+        """All, or where they are too many a few, and ourselves."""
+        if self.members.whole:
+            return self._all()
+        live = self.members.live()
+        return [self.m.member_id, *self.m.rng.sample(live, min(SAMPLE, len(live)))]
+
+    def _age(self, member: str) -> Age:
+        if member == self.m.member_id:
+            return age_of(self.m.my_fact())
+        view = self.members.views.get(member)
+        return view.age if view else NOTHING
+
+    def _known(self, members: list[str], whole: bool = False) -> wire.Known:
+        ages = []
+        for member in members[: wire.MAX_ITEMS]:
+            boot, left, incarnation, dead = self._age(member)
+            rank = LEFT if left else DEAD if dead else ALIVE
+            ages.append((member, boot, incarnation, rank))
+        return wire.Known(ages, whole)

@@ -1,0 +1,169 @@
+"""How far this member is in every stream, and which streams there are room for.
+
+A stream exists only by a signed record of it, and nobody's word moves it further than the newest
+sequence number that was seen signed. Members of a moment (each `mtor say` is one) make way for
+others: the streams of who is gone and of which nothing is stored any more are forgotten first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+
+from mtor_swarm.swarm.gossip.records import Record, StreamKey
+from mtor_swarm.swarm.gossip.store import Store
+from mtor_swarm.swarm.gossip.wire import Head
+
+MAX_STREAMS = 8192
+"""At least twice the events stored: so what a peer may still hold is no forgotten stream's."""
+MAX_OF_ONE = 16
+"""Channels of one origin, over its latest boots."""
+RECENT = 8
+
+
+class Stream:
+    """How far this member is in one stream.
+
+    `head`: all up to it was delivered or passed over; `begun`: what is lost from here on is told.
+    `known`: the newest that was seen signed.
+    `lost`: the newest of which only the signed header is here (`proof`), with its stamp.
+    """
+
+    __slots__ = (
+        "ahead",
+        "begun",
+        "head",
+        "known",
+        "lost",
+        "lost_stamp",
+        "mark",
+        "priority",
+        "proof",
+        "stuck_since",
+    )
+
+    def __init__(self) -> None:
+        self.head = self.known = self.lost = self.lost_stamp = 0
+        self.priority = 3
+        self.begun = False
+        self.ahead: dict[int, Record] = {}
+        self.mark: int | None = None
+        self.proof: bytes | None = None
+        self.stuck_since: float | None = None
+
+    def moved_to(self, head: int) -> None:
+        """All up to there is settled."""
+        self.head = head
+        self.mark = None
+
+    def lose(self, proof: Record) -> None:
+        """The newest record of which only the header is here."""
+        self.lost, self.lost_stamp = proof.seq, proof.header.stamp
+        self.proof = proof.raw
+
+    def hash(self, key: StreamKey) -> int:
+        """64 bits that stand for being this far in this stream."""
+        if self.mark is None:
+            text = f"{key} {self.head}".encode()
+            self.mark = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+        return self.mark
+
+
+class Streams:
+    """All streams; `is_live` tells whether a stream's origin may still add to it."""
+
+    def __init__(self, store: Store, is_live: Callable[[StreamKey], bool]) -> None:
+        self.store = store
+        self.is_live = is_live
+        self.most = max(MAX_STREAMS, 2 * store.most)
+        self.forgotten = 0
+        self._all: OrderedDict[StreamKey, Stream] = OrderedDict()
+        self._of: dict[str, list[StreamKey]] = {}
+        self._recent: OrderedDict[StreamKey, None] = OrderedDict()
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def get(self, key: StreamKey) -> Stream | None:
+        """The stream, if it exists here."""
+        return self._all.get(key)
+
+    def has_room_for(self, key: StreamKey) -> bool:
+        """Whether a new stream would be taken in."""
+        mine = self._of.get(key[0], [])
+        if len(mine) >= MAX_OF_ONE:
+            return min(mine, key=_boot)[1] < key[1]
+        return len(self._all) < self.most or self._victim() is not None
+
+    def open(self, key: StreamKey) -> Stream:
+        """The stream, made now if it must be: ask `has_room_for` first."""
+        stream = self._all.get(key)
+        if stream is None:
+            mine = self._of.get(key[0], [])
+            if len(mine) >= MAX_OF_ONE:
+                self._forget(min(mine, key=_boot))
+            elif len(self._all) >= self.most:
+                victim = self._victim()
+                if victim is not None:
+                    self._forget(victim)
+            stream = self._all[key] = Stream()
+            self._of.setdefault(key[0], []).append(key)
+        self._all.move_to_end(key)
+        return stream
+
+    def _victim(self) -> StreamKey | None:
+        """The stream that was silent longest of those that nobody needs."""
+        for key, stream in self._all.items():
+            if not stream.ahead and not self.store.holds(key) and not self.is_live(key):
+                return key
+        return None
+
+    def _forget(self, key: StreamKey) -> None:
+        del self._all[key]
+        self.store.drop(key)
+        self._recent.pop(key, None)
+        self._of[key[0]].remove(key)
+        if not self._of[key[0]]:
+            del self._of[key[0]]
+        self.forgotten += 1
+
+    def moved(self, key: StreamKey) -> None:
+        """That stream is further now: `recent` tells it."""
+        self._recent[key] = None
+        self._recent.move_to_end(key)
+        if len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
+
+    def current(self) -> list[StreamKey]:
+        """The streams that matter to peers: something is stored, or may yet come."""
+        return [each for each in self._all if self.store.holds(each) or self.is_live(each)]
+
+    def digest(self) -> bytes:
+        """A hash of how far we are: the sum of the streams' hashes, whatever their order."""
+        total = sum(self._all[each].hash(each) for each in self.current())
+        return (total % 2**64).to_bytes(8, "big")
+
+    def recent(self) -> list[Head]:
+        """How far we are where something moved last."""
+        return [(*each, self._all[each].head) for each in self._recent]
+
+    def heads(self, most: int) -> tuple[list[Head], bool]:
+        """How far we are, the most urgent streams first; and whether that is all.
+
+        If there are more, those that moved last are told, and of the rest others each time.
+        """
+        keys = self.current()
+        whole = len(keys) <= most
+        if not whole:
+            self._turn = (self._turn + most // 2) % len(keys)
+            turned = keys[self._turn :] + keys[: self._turn]
+            latest = keys[-(most - most // 2) :]
+            keys = list(dict.fromkeys(latest + turned))[:most]
+        keys.sort(key=lambda each: self._all[each].priority)
+        return [(*each, self._all[each].head) for each in keys], whole
+
+
+def _boot(key: StreamKey) -> int:
+    return key[1]

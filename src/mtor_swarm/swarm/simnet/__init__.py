@@ -1,0 +1,1 @@
+"""The gossip's own simulator: thousands of machines in virtual time, with what may befall them."""

@@ -1,0 +1,64 @@
+"""In a swarm with keys the certificate of who issues a command decides, not a list."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+
+import msgspec
+
+from mtor_swarm.config import SwarmConfig
+from mtor_swarm.events import Command, CommandAcknowledged, make
+from mtor_swarm.realm.commands import Draft, issue
+from mtor_swarm.swarm import keyring
+from mtor_swarm.swarm.identity import Identity, operator_signer
+from mtor_swarm.swarm.observer import Observer
+
+from .crew import Crew
+from .crowd import PATIENCE_S, wait_until
+
+
+def order(signer: Identity, certificate: bytes | None = None) -> Command:
+    if certificate is not None:
+        signer.certificate = certificate
+    return issue(Draft(verb="hold", units=["r1"]), signer, time.time(), uuid.uuid4().hex)
+
+
+def answer(observer: Observer, command: Command) -> tuple[str, str]:
+    observer.publish(make(command, source="/test", wall_s=time.time(), type="mtor.stop.issued"))
+
+    def words() -> list[CommandAcknowledged]:
+        acks = [
+            msgspec.convert(each["data"], CommandAcknowledged)
+            for each in observer.snapshot()["events"]
+            if each["type"] == "mtor.command.acknowledged"
+        ]
+        return [each for each in acks if each.command == command.id]
+
+    wait_until("a word on it", lambda: bool(words()))
+    return words()[0].status, words()[0].reason
+
+
+def test_units_with_keys_obey_operators_and_nobody_else(tmp_path: Path) -> None:
+    keyring.new_swarm(tmp_path / "home")
+    for name, role in [("r1", "unit"), ("ada", "operator"), ("eve", "viewer")]:
+        keyring.issue(tmp_path / "home", name, role, tmp_path / name, time.time() + 9999)
+    ada, eve = keyring.issuer(tmp_path / "ada"), keyring.issuer(tmp_path / "eve")
+    observer = Observer(SwarmConfig(keys=str(tmp_path / "eve")))
+    observer.start()
+    try:
+        with Crew(tmp_path / "state") as crew:
+            crew.add("r1", seeds=[observer._driver.address], keys=str(tmp_path / "r1"))
+            observer.wait_for_members(PATIENCE_S)
+            for signer, shown, why in [
+                (eve, None, "the role viewer may not command"),
+                (eve, ada.certificate, "certificate of another"),
+                (operator_signer(), None, "certificate missing"),
+            ]:
+                status, reason = answer(observer, order(signer, shown))
+                assert (status, reason.rpartition(": ")[2]) == ("refused", why)
+                time.sleep(0.3)  # refusals are answered at most every 0.2 s
+            assert answer(observer, order(ada))[0] in ("accepted", "confirmed")
+    finally:
+        observer.stop()

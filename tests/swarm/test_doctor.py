@@ -1,0 +1,53 @@
+"""`mtor doctor` asks real members what they refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mtor_swarm.cli import doctor
+from mtor_swarm.cli.main import main
+from tests.swarm.crowd import Crowd, wait_until
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def test_the_doctor_tells_of_each_unit_what_it_refused(capsys) -> None:
+    zmq = pytest.importorskip("zmq")
+    with Crowd() as crowd:
+        members = crowd.grow(2)
+        with zmq.Context() as context, context.socket(zmq.DEALER) as rude:
+            rude.linger = 1000
+            rude.connect(members[1].address)
+            rude.send(b"\xc1")
+
+            def counted() -> bool:
+                members[1].write("counters")
+                return any("garbage" in e for e in members[1].said)
+
+            wait_until("garbage counted", counted)
+        assert main(["doctor", "--json", "--seed", members[0].address]) == 1
+        told = json.loads(capsys.readouterr().out)
+        assert told["u1"]["garbage"] >= 1
+        assert "garbage" not in told["u0"]
+        assert main(["doctor", "--seed", members[0].address]) == 1
+        assert "no frame of ours" in capsys.readouterr().out
+
+
+def test_the_table_shows_what_points_at_harm_first() -> None:
+    found = doctor.table({"r10": {}, "r2": {"duplicates": 3, "forged": 1}})
+    units, numbers, names = ([*column.cells] for column in found.columns[:3])
+    assert units == ["r2", "", "r10"]
+    assert numbers == ["1", "3", "0"]
+    assert [str(each) for each in names][:2] == ["forged", "duplicates"]
+
+
+def test_what_is_lacking_is_told_with_the_cure(monkeypatch) -> None:
+    monkeypatch.setattr(doctor, "PARTS", {"nowhere_at_all": "lacks it: pip install it"})
+    monkeypatch.setattr(doctor, "FILES", 10**9)
+    monkeypatch.setattr(doctor, "BUFFER_BYTES", 2**30)
+    said = "\n".join(doctor.lacking())
+    assert "lacks it: pip install it" in said
+    assert "ulimit -n 1000000000" in said
+    assert "sysctl -w net.core.rmem_max=1073741824" in said
