@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 
 import msgspec
 from nav_msgs.msg import Odometry
@@ -45,6 +45,7 @@ from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity, write_safely
 from mtor_swarm.workers.beacon import Beacon
 from mtor_swarm.workers.inbox import Inbox
+from mtor_swarm.workers.scribe import Scribe
 
 MAX_INBOX = 1024
 COMMANDS = ("mtor.stop.issued", "mtor.command.issued")
@@ -74,7 +75,7 @@ class GossipWorker(Worker):
         self._driver: SwarmDriver | None = None
         self._identity: Identity | None = None
         self._carrier: threading.Thread | None = None
-        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="obeyed")
+        self._scribe = Scribe("obeyed", 2)  # one that is done, and one that waits
         self._kept: Future[None] = Future()
         self._kept.set_result(None)
         self._verifier = Ed25519Verifier()

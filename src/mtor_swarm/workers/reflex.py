@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,6 +34,7 @@ from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, SENSOR_QOS, STATE_QOS
 from mtor_swarm.realm.gate import Gate, Scan, Velocity, Verdict
 from mtor_swarm.realm.worker import STEADY, Worker
 from mtor_swarm.workers.latch import Latch, LatchFile
+from mtor_swarm.workers.scribe import Scribe
 
 WATCH_S = 0.05
 """While the unit moves, or a stop is not confirmed, the gate is stepped at least this often."""
@@ -66,7 +68,7 @@ class ReflexWorker(Worker):
         self._shown = self.create_publisher(String, "reflex/state", STATE_QOS)
         self._watch: Any = None
         self._latch = Latch(unit_state(config.state_dir, config.unit))
-        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="latch")
+        self._scribe = Scribe("latch", MAX_PENDING)
         self._writes: list[_Write] = []
         self._pending: OrderedDict[str, int] = OrderedDict()
         self._told: ReflexChanged | None = None
@@ -159,13 +161,7 @@ class ReflexWorker(Worker):
 
     def _write(self, command: Command, file: LatchFile) -> None:
         """Have the latch written; `_settle` does what follows."""
-        if len(self._writes) >= MAX_PENDING:
-            done: Future[None] = Future()
-            done.set_exception(
-                SwarmError(f"the disk still owes {MAX_PENDING} writes of the latch")
-            )
-        else:
-            done = self._scribe.submit(self._latch.write, file)
+        done = self._scribe.submit(partial(self._latch.write, file))
         self._writes.append(_Write(command, self._latch.now, file, done, time.monotonic()))
 
     def _settle(self, now: float) -> None:
