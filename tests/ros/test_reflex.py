@@ -327,6 +327,7 @@ def test_a_stop_while_reflex_is_inactive_or_not_configured_holds_the_unit(robot:
     robot.through("deactivate")
     robot.order("hold", "c1")
     robot.until(lambda: robot.said("c1") == ["accepted"])
+    robot.until(lambda: robot.news() and robot.news()[-1].latched)
     robot.through("activate")
     robot.stays()
     robot.until(lambda: "confirmed" in robot.said("c1"), robot.roll)

@@ -31,7 +31,7 @@ from mtor_swarm.events import (
 )
 from mtor_swarm.paths import unit_state
 from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, SENSOR_QOS, STATE_QOS, STOP_QOS
-from mtor_swarm.realm.gate import Gate, Scan, Velocity, Verdict
+from mtor_swarm.realm.gate import LATCHED, Gate, Scan, Velocity, Verdict
 from mtor_swarm.realm.worker import STEADY, Worker
 from mtor_swarm.workers.latch import Latch, LatchFile
 from mtor_swarm.workers.scribe import Scribe
@@ -158,6 +158,7 @@ class ReflexWorker(Worker):
         self._send(Velocity(), now)
         wait([each.done for each in self._writes], WRITE_S)
         self._settle(math.inf)
+        self._report(Verdict(Velocity()), now)
 
     def _write(self, command: Command, file: LatchFile) -> None:
         """Have the latch written; `_settle` does what follows."""
@@ -253,8 +254,8 @@ class ReflexWorker(Worker):
         self._sent, self._sent_s = velocity, now
 
     def _report(self, verdict: Verdict, now: float) -> None:
-        latched = self._gate.latched
-        reason = (latched and self._latch.reason) or verdict.reason
+        latched = self._latch.now.latched
+        reason = (self._latch.reason or LATCHED) if latched else verdict.reason
         news = ReflexChanged(latched=latched, blocked=verdict.blocked, reason=reason)
         if news == self._told:
             return
