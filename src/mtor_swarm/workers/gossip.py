@@ -78,6 +78,7 @@ class GossipWorker(Worker):
         self._scribe = Scribe("obeyed", 2)  # one that is done, and one that waits
         self._kept: Future[None] = Future()
         self._kept.set_result(None)
+        self._guard = ReplayGuard(entries=self._obeyed())  # once: a file that fails lags behind it
         self._verifier = Ed25519Verifier()
         self._showing = threading.Lock()
         self._members: dict[str, MemberInfo] = {}
@@ -89,7 +90,6 @@ class GossipWorker(Worker):
 
     def load(self) -> None:
         self._beacon = Beacon(self.config.unit)
-        self._guard = ReplayGuard(entries=self._obeyed())
         self.on(ALL, self._on_realm_event)
         self.hear(Odometry, "odom", self._on_odom, SENSOR_QOS)
         self.hear(String, "state", self._on_state, STATE_QOS, always=True)
