@@ -58,7 +58,10 @@ class _Write(NamedTuple):
 
 
 class ReflexWorker(Worker):
-    """The last gate before the wheels of one unit."""
+    """The last gate before the wheels of one unit.
+
+    `counts` has latches `unwritten`, and stops `unconfirmed` because too many waited for it.
+    """
 
     alone = True
 
