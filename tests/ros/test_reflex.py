@@ -7,6 +7,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -291,7 +292,7 @@ def test_a_release_that_waits_for_the_disk_undoes_no_stop_that_came_meanwhile(
     robot: Robot,
 ) -> None:
     disk = threading.Event()
-    robot.reflex._scribe.submit(disk.wait, BOUND_S)
+    robot.reflex._scribe.submit(partial(disk.wait, BOUND_S))
     robot.order("release", "c1")
     robot.until(lambda: robot.reflex._writes)
     robot.order("hold", "c2")
@@ -311,7 +312,7 @@ def test_a_stop_that_finds_a_release_written_but_not_yet_obeyed_holds_the_unit(
     robot.order("hold", "c1")
     robot.until(lambda: robot.said("c1") == ["accepted"])
     disk = threading.Event()
-    robot.reflex._scribe.submit(disk.wait, BOUND_S)
+    robot.reflex._scribe.submit(partial(disk.wait, BOUND_S))
     robot.order("release", "c2")
     robot.until(lambda: robot.reflex._writes)
     robot.reflex._watch.cancel()  # so that the stop is the next to wake reflex
@@ -326,6 +327,7 @@ def test_a_stop_while_reflex_is_inactive_or_not_configured_holds_the_unit(robot:
     robot.through("deactivate")
     robot.order("hold", "c1")
     robot.until(lambda: robot.said("c1") == ["accepted"])
+    robot.until(lambda: robot.news() and robot.news()[-1].latched)
     robot.through("activate")
     robot.stays()
     robot.until(lambda: "confirmed" in robot.said("c1"), robot.roll)

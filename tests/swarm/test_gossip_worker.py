@@ -186,6 +186,20 @@ def test_a_restart_forgets_no_command(crew: Crew, r1: Unit, observer: Observer) 
     assert len(r1.commands) == 1
 
 
+def test_a_command_that_could_not_be_written_down_is_known_while_the_process_lasts(
+    crew: Crew, r1: Unit, observer: Observer
+) -> None:
+    (r1.gossip._folder / "obeyed.new").mkdir()
+    command = order("release", ["r1"])
+    send(observer, command)
+    wait_until("obeyed", lambda: r1.commands and r1.gossip.counts["faults"])
+    crew.through(r1.gossip, "deactivate", "cleanup", "configure", "activate")
+    wait_until("it is back", lambda: r1.name in units_alive(observer))
+    send(observer, command)
+    wait_until("dropped", lambda: r1.gossip.counts["replayed"])
+    assert len(r1.commands) == 1
+
+
 def test_a_disk_that_hangs_holds_up_no_stop(r1: Unit, observer: Observer) -> None:
     fresh = r1.gossip._folder / "obeyed.new"
     os.mkfifo(fresh)  # to open it waits for who reads it

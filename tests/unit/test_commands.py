@@ -163,6 +163,13 @@ def test_who_never_answers_is_silent_by_name() -> None:
     assert not acks.finished
 
 
+def test_what_a_unit_warned_of_when_it_took_on_a_hold_is_still_shown_once_it_stands() -> None:
+    acks = Acknowledgements(command(units=("r1",)), 0.0)
+    acks.take("r1", ack("accepted", reason="the latch is not written"))
+    acks.take("r1", ack("confirmed", speed_mps=0.0))
+    assert acks.rows(1.0)[0].reason == "the latch is not written"
+
+
 def test_a_late_answer_still_counts() -> None:
     acks = Acknowledgements(command(units=("r1",)), 0.0)
     acks.rows(6.0)

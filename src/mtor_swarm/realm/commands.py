@@ -166,10 +166,11 @@ class Acknowledgements:
             return False
         if _REACHED[ack.status] <= _REACHED[row.status]:
             return False
+        warned = row.reason if ack.status == "confirmed" else ""  # it holds while the hold does
         self._rows[unit] = Row(
             unit=unit,
             status=ack.status,
-            reason=ack.reason,
+            reason=ack.reason or warned,
             speed_mps=ack.speed_mps,
             fulfilled=ack.status in _FULFILLED[self._command.verb],
         )

@@ -51,9 +51,9 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     """A lifecycle node of one unit, woken by events and by nothing else.
 
     A subclass overrides any of `load`, `start`, `stop` and `unload`. What `load` makes by `hear`,
-    `on` and `every` runs only while the worker is active, on the process's executor, and is taken
-    down by itself. A handler that raises is counted, logged and reported, and the worker goes on.
-    A handler that blocks silences the heartbeat: long work (a model) belongs in a thread.
+    `on` and `every` runs on the worker's executor, only while it is active (unless `always`), and
+    is taken down by itself. A handler that raises is counted, logged and reported, and the worker
+    goes on. A handler that blocks silences the heartbeat: long work (a model) belongs in a thread.
     `counts` has `faults` and whatever a subclass counts besides.
     """
 

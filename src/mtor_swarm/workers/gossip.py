@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 
 import msgspec
 from nav_msgs.msg import Odometry
@@ -46,6 +46,7 @@ from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity, write_safely
 from mtor_swarm.workers.beacon import Beacon
 from mtor_swarm.workers.inbox import Inbox
+from mtor_swarm.workers.scribe import Scribe
 
 MAX_INBOX = 1024
 COMMANDS = ("mtor.stop.issued", "mtor.command.issued")
@@ -76,9 +77,10 @@ class GossipWorker(Worker):
         self._authority: Authority | None = None
         self._identity: Identity | None = None
         self._carrier: threading.Thread | None = None
-        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="obeyed")
+        self._scribe = Scribe("obeyed", 2)  # one that is done, and one that waits
         self._kept: Future[None] = Future()
         self._kept.set_result(None)
+        self._guard = ReplayGuard(entries=self._obeyed())  # once: a file that fails lags behind it
         self._verifier = Ed25519Verifier()
         self._showing = threading.Lock()
         self._members: dict[str, MemberInfo] = {}
@@ -90,7 +92,6 @@ class GossipWorker(Worker):
 
     def load(self) -> None:
         self._beacon = Beacon(self.config.unit)
-        self._guard = ReplayGuard(entries=self._obeyed())
         self.on(ALL, self._on_realm_event)
         self.hear(Odometry, "odom", self._on_odom, SENSOR_QOS)
         self.hear(String, "state", self._on_state, STATE_QOS, always=True)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,9 +31,10 @@ from mtor_swarm.events import (
 )
 from mtor_swarm.paths import unit_state
 from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, SENSOR_QOS, STATE_QOS, STOP_QOS
-from mtor_swarm.realm.gate import Gate, Scan, Velocity, Verdict
+from mtor_swarm.realm.gate import LATCHED, Gate, Scan, Velocity, Verdict
 from mtor_swarm.realm.worker import STEADY, Worker
 from mtor_swarm.workers.latch import Latch, LatchFile
+from mtor_swarm.workers.scribe import Scribe
 
 WATCH_S = 0.05
 """While the unit moves, or a stop is not confirmed, the gate is stepped at least this often."""
@@ -56,7 +58,10 @@ class _Write(NamedTuple):
 
 
 class ReflexWorker(Worker):
-    """The last gate before the wheels of one unit."""
+    """The last gate before the wheels of one unit.
+
+    `counts` has latches `unwritten`, and stops `unconfirmed` because too many waited for it.
+    """
 
     alone = True
 
@@ -66,7 +71,7 @@ class ReflexWorker(Worker):
         self._shown = self.create_publisher(String, "reflex/state", STATE_QOS)
         self._watch: Any = None
         self._latch = Latch(unit_state(config.state_dir, config.unit))
-        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="latch")
+        self._scribe = Scribe("latch", MAX_PENDING)
         self._writes: list[_Write] = []
         self._pending: OrderedDict[str, int] = OrderedDict()
         self._told: ReflexChanged | None = None
@@ -156,16 +161,11 @@ class ReflexWorker(Worker):
         self._send(Velocity(), now)
         wait([each.done for each in self._writes], WRITE_S)
         self._settle(math.inf)
+        self._report(Verdict(Velocity()), now)
 
     def _write(self, command: Command, file: LatchFile) -> None:
         """Have the latch written; `_settle` does what follows."""
-        if len(self._writes) >= MAX_PENDING:
-            done: Future[None] = Future()
-            done.set_exception(
-                SwarmError(f"the disk still owes {MAX_PENDING} writes of the latch")
-            )
-        else:
-            done = self._scribe.submit(self._latch.write, file)
+        done = self._scribe.submit(partial(self._latch.write, file))
         self._writes.append(_Write(command, self._latch.now, file, done, time.monotonic()))
 
     def _settle(self, now: float) -> None:
@@ -257,8 +257,8 @@ class ReflexWorker(Worker):
         self._sent, self._sent_s = velocity, now
 
     def _report(self, verdict: Verdict, now: float) -> None:
-        latched = self._gate.latched
-        reason = (latched and self._latch.reason) or verdict.reason
+        latched = self._latch.now.latched
+        reason = (self._latch.reason or LATCHED) if latched else verdict.reason
         news = ReflexChanged(latched=latched, blocked=verdict.blocked, reason=reason)
         if news == self._told:
             return
