@@ -221,7 +221,9 @@ class Machine:
             self.out.add(fx.SetTimer(f"suspect {member}", at))
             return
         self.hearsay.say_doubt(member, True, now)
-        if view.rank == SUSPECT:
+        if not self.members.is_watched(member):
+            self.members.forget(member)
+        elif view.rank == SUSPECT:
             self.members.bury(member, now)
 
     def _certified(self, item: fx.Certified, now: float) -> None:
@@ -234,11 +236,17 @@ class Machine:
     def _link_lost(self, item: fx.LinkLost, now: float) -> None:
         for member in self.members.at(item.address):
             if item.refused:
-                self.overlay.lost(member, now)
                 self.hearsay.say_doubt(member, True, now)
-                self.overlay.tend(now)
+                self._no_link(member, now)
             else:
                 self.prober.check(member, now)
+
+    def _no_link(self, member: str, now: float) -> None:
+        """There is no link with it. Where it may not even know us, better know another."""
+        self.overlay.lost(member, now)
+        if self.members.views[member].rank == ALIVE and not self.members.is_watched(member):
+            self.members.forget(member)
+        self.overlay.tend(now)
 
     def bury(self, member: str, now: float) -> None:
         """Hold a live member for dead."""
@@ -268,6 +276,7 @@ class Machine:
         elif name == "overlay":
             for silent in self.overlay.tend(now):
                 self.prober.check(silent, now)
+                self._no_link(silent, now)
         elif name == "affirm":
             self._affirm(now)
         elif name == "join":
@@ -291,7 +300,7 @@ class Machine:
     def _affirm(self, now: float) -> None:
         """Keep the links true, and where not all members are known swap some with another."""
         self.out.add(fx.SetTimer("affirm", now + AFFIRM_S))
-        self.overlay.affirm()
+        self.overlay.affirm(now)
         live = self.members.live()
         if not self.members.whole and live:
             self.hearsay.swap(self.rng.choice(live))
