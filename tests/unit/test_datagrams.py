@@ -11,17 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtor_swarm.swarm import datagrams
-from mtor_swarm.swarm.datagrams import (
+from mtor_swarm.swarm.datagrams import KEPT_S, MAX_BYTES, Datagrams, Session
+from mtor_swarm.swarm.delivery import (
     GIVE_UP,
-    KEPT_S,
     LOSS_PACKETS,
-    MAX_BYTES,
     SURE_S,
     TRIAL_S,
     Confirmations,
-    Datagrams,
     Loss,
-    Session,
     Window,
 )
 from mtor_swarm.swarm.gossip.effects import Reach
@@ -134,8 +131,10 @@ def test_a_confirmation_waits_for_none_itself() -> None:
 
 
 def pair(boot: int = 1) -> tuple[Session, Session]:
-    secrets = [X25519PrivateKey.from_private_bytes(each.link_secret) for each in (A, B)]
-    return Session(A, secrets[0], at(B, boot), 1.0), Session(B, secrets[1], at(A), 1.0)
+    ends = Session(A, at(B, boot), 1.0), Session(B, at(A), 1.0)
+    for end, each in zip(ends, (A, B), strict=True):
+        assert end.agree(X25519PrivateKey.from_private_bytes(each.link_secret))
+    return ends
 
 
 def test_a_packet_opens_at_its_receiver_alone() -> None:
@@ -233,7 +232,9 @@ def test_a_replayed_packet_is_counted_and_not_heard() -> None:
 
 
 def pair_packet(ends: Ends) -> bytes:
-    return next(iter(ends.a._sessions.values())).seal(10**15, False, b"stolen")
+    session = next(iter(ends.a._sessions.values()))
+    ends.a._agree(session)
+    return session.seal(10**15, False, b"stolen")
 
 
 def test_junk_at_the_port_is_counted_by_name_and_never_raises() -> None:
@@ -283,8 +284,9 @@ def test_who_comes_to_anothers_address_stays_there_when_that_one_is_forgotten() 
 def test_a_link_key_that_nobody_can_agree_on_is_refused() -> None:
     with Ends() as ends:
         ends.a.reach(Reach("tcp://127.0.0.1:7", "f" * 32, 1, bytes(32), 7), "127.0.0.1")
+        for _ in range(2):
+            assert not ends.a.send("tcp://127.0.0.1:7", b"x", 0.0)
         assert ends.counts == {"link keys refused": 1}
-        assert not ends.a.send("tcp://127.0.0.1:7", b"x", 0.0)
 
 
 def test_sessions_are_bounded(monkeypatch) -> None:
@@ -309,6 +311,7 @@ def test_losses_on_the_way_are_told_of_their_sender() -> None:
     rng = random.Random(6)
     with Ends() as ends:
         session = ends.a._sessions[B.member_id]
+        ends.a._agree(session)
         told = []
         for _ in range(10 * LOSS_PACKETS):
             counter, _, asks = session.out.send(0.0)
@@ -328,6 +331,7 @@ def test_what_is_lost_of_everybody_is_held_for_likely_of_those_who_said_little()
         quiet.reach(ends.to_b, "127.0.0.1")
         quiet.send(ends.to_b.address, b"x", 0.0)
         session = ends.a._sessions[B.member_id]
+        ends.a._agree(session)
         told = []
         for _ in range(3 * LOSS_PACKETS):
             session.out.confirm()
