@@ -21,11 +21,11 @@ INDIRECT_STEP, RELIABLE_STEP, LAST_STEP = 4, 8, 12
 After the first wait others are asked to ping it too, after the second the ping goes by the link
 and not by datagram, after the third it is silent: a few lost datagrams cast no doubt.
 """
-FAR_FIRST_S, FAR_MOST_S = 4.0, 3600.0
+FAR_FIRST_S, FAR_TIMES, FAR_MOST_S = 4.0, 16.0, 3600.0
 """One that refuted a doubt of ours lives where we do not hear it, as by radio: others watch it.
 
-It is left alone for so long at first, four times as long after each such doubt, and half as long
-after each answer.
+It is left alone for so long at first, so many times as long after each such doubt, and half as
+long after each answer.
 """
 STALL_S = 0.25
 """A timer that fires this much too late: our own loop was held up."""
@@ -131,14 +131,14 @@ class Prober:
         if len(self._far) > len(self.members.views):
             known = self.members.views.keys() & self._far
             self._far = {each: self._far[each] for each in known}
-        _, wait = self._far.get(member, (0.0, FAR_FIRST_S / 16))
-        self._leave_alone(member, wait * 16, now)
+        _, wait = self._far.get(member, (0.0, FAR_FIRST_S / FAR_TIMES))
+        self._leave_alone(member, min(FAR_MOST_S, wait * FAR_TIMES), now)
 
     def _leave_alone(self, member: str, wait: float, now: float) -> None:
         if wait < FAR_FIRST_S:
             del self._far[member]
         else:
-            self._far[member] = (now + wait, min(wait, FAR_MOST_S))
+            self._far[member] = (now + wait, wait)
 
     def _watches(self, member: str, now: float) -> bool:
         until, _ = self._far.get(member, (0.0, 0.0))
