@@ -26,6 +26,8 @@ from mtor_swarm.swarm.gossip.shared import Shared
 
 NEWCOMER_S = 10.0
 """One that finds its unit's name taken so soon after its start is the one that must go."""
+FRESH_S = 0.3
+"""A port found closed so soon after its member's news is looked at again."""
 CHECKERS = 16
 """About so many members check a suspect at once, however many there are."""
 
@@ -235,7 +237,10 @@ class Machine:
 
     def _link_lost(self, item: fx.LinkLost, now: float) -> None:
         for member in self.members.at(item.address):
-            if item.refused:
+            view = self.members.views[member]
+            # What an ended process refused may be told after the news of the one that follows it.
+            new = view.rank == ALIVE and now - view.since < FRESH_S
+            if item.refused and not new:
                 self.hearsay.say_doubt(member, True, now)
                 self._no_link(member, now)
             else:
