@@ -58,7 +58,10 @@ class Hearsay:
         doubted = {each.member for each in frame.doubts}
         for fact in frame.facts:
             member = fact.origin
-            if self.learn(member, fact, now):
+            news = self.learn(member, fact, now)
+            if member == sender:
+                self.m.prober.near(member)
+            if news:
                 self._pass_on(member, sender, now)
             elif member not in doubted and self._knows_better(member, fact):
                 self.tell(sender, [member])

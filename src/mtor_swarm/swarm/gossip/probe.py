@@ -134,6 +134,10 @@ class Prober:
         _, wait = self._far.get(member, (0.0, FAR_FIRST_S / FAR_TIMES))
         self._leave_alone(member, min(FAR_MOST_S, wait * FAR_TIMES), now)
 
+    def near(self, member: str) -> None:
+        """We heard that member itself say that it lives."""
+        self._far.pop(member, None)
+
     def _leave_alone(self, member: str, wait: float, now: float) -> None:
         if wait < FAR_FIRST_S:
             del self._far[member]
