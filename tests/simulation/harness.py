@@ -150,7 +150,7 @@ class Net:
         if to is None or not self._hears(member.name, to.name):
             return
         raw = wire.encode(send.frame)
-        linked = send.reliable or len(raw) > DATAGRAM_BYTES
+        linked = send.reliable or send.confirmed or len(raw) > DATAGRAM_BYTES
         if linked and to.closed:
             self._refuse(member, to, 0.005)
             return

@@ -88,11 +88,11 @@ def test_a_packet_that_comes_late_was_not_lost() -> None:
 def test_what_arrives_surely_asks_nothing() -> None:
     out = Confirmations()
     assert out.send(0.0) == (1, True, True)
-    out.heard(1, 0.1)
+    out.heard(1, 1, 0.1)
     assert out.send(1.0) == (2, False, False)
     assert out.send(1.4) == (3, False, False)
     assert out.send(1.6) == (4, True, True)
-    out.heard(4, 1.7)
+    out.heard(4, 1, 1.7)
     assert out.send(1.8 + SURE_S) == (5, True, True)
     assert out.send(1.8 + SURE_S) == (6, True, False)
 
@@ -101,10 +101,35 @@ def test_a_confirmation_of_what_was_never_sent_is_no_news() -> None:
     out = Confirmations(100)
     out.send(0.0)
     for lie in (0, 100, 102):
-        out.heard(lie, 0.1)
+        assert out.heard(lie, 1, 0.1) is None
     assert not out.is_confirmed(101)
-    out.heard(101, 0.2)
+    assert out.heard(101, 1, 0.2) == 0.2
     assert out.is_confirmed(101)
+
+
+def test_what_must_arrive_is_confirmed_by_name() -> None:
+    out = Confirmations()
+    out.send(0.0)
+    out.heard(1, 1, 0.0)
+    assert out.send(0.1, must=True) == (2, True, True)
+    assert out.send(0.1, must=True) == (3, True, True)
+    out.send(0.1)
+    out.heard(4, 0b1011, 0.2)
+    assert [out.is_confirmed(n) for n in (1, 2, 3, 4, 5)] == [True, False, True, True, False]
+    for _ in range(99):
+        out.send(0.2)
+    out.heard(103, 2**32 - 1, 0.3)
+    assert [out.is_confirmed(n) for n in (71, 72)] == [False, True]
+
+
+@given(st.sets(st.integers(1, 60), min_size=1))
+def test_a_window_says_which_of_the_last_came(counters) -> None:
+    window = Window()
+    for each in counters:
+        window.admit(each)
+    last = max(counters)
+    for behind in range(32):
+        assert bool(window.came >> behind & 1) == (last - behind in counters)
 
 
 def test_who_never_confirms_is_blocked_until_a_trial_is_confirmed() -> None:
@@ -115,14 +140,14 @@ def test_who_never_confirms_is_blocked_until_a_trial_is_confirmed() -> None:
             out.send(0.1 * number)
     assert out.blocked
     assert [out.is_trial_due(t) for t in (1.0, 1.0, 1.0 + TRIAL_S)] == [True, False, True]
-    out.heard(100 * GIVE_UP, 4.0)
+    out.heard(100 * GIVE_UP, 1, 4.0)
     assert not out.blocked
 
 
 def test_a_confirmation_waits_for_none_itself() -> None:
     out = Confirmations()
     out.send(0.0)
-    out.heard(1, 0.1)
+    out.heard(1, 1, 0.1)
     assert out.confirm() == 2
     assert out.send(5.0) == (3, False, False)
 
@@ -141,7 +166,7 @@ def test_a_packet_opens_at_its_receiver_alone() -> None:
     a, b = pair()
     packet = a.seal(7, True, b"frame")
     assert packet[:8] == b.name
-    assert b.open(packet) == (7, True, 0, b"frame")
+    assert b.open(packet) == (7, True, (0, 0), b"frame")
     assert a.open(packet) is None
 
 

@@ -1,10 +1,10 @@
 """Small frames as sealed datagrams: UDP loses some, but never stalls as a stream does.
 
 A packet is name (8 bytes), counter (8), and sealed with ChaCha20-Poly1305 (RFC 8439): flags (1),
-the highest counter heard from the receiver (8), the frame. Names come from both ids and boots, one
-a direction; keys by HKDF (RFC 5869) from those and the X25519 secret of both link keys (RFC 7748).
-Counters start at the microsecond, so that none repeats under a key, even if a boot count came from
-a backup.
+the highest counter heard from the receiver (8), which of the 32 up to it came (4), the frame.
+Names come from both ids and boots, one a direction; keys by HKDF (RFC 5869) from those and the
+X25519 secret of both link keys (RFC 7748). Counters start at the microsecond, so that none repeats
+under a key, even if a boot count came from a backup.
 
 Where a frame is not sure to arrive (`delivery`) it is also kept, and handed back to go over ZeroMQ
 if nobody confirms; who never confirms gets no more.
@@ -31,7 +31,7 @@ from mtor_swarm.swarm.delivery import LOSS_PACKETS, Confirmations, Loss, Window
 from mtor_swarm.swarm.gossip.effects import Lossy, Reach
 from mtor_swarm.swarm.identity import Identity
 
-MAX_BYTES = 1191
+MAX_BYTES = 1187
 """The largest frame that rides one: with all headers it fits IPv6's least MTU (RFC 8200: 1280)."""
 MAX_PACKET = 2048
 MAX_SESSIONS = 4096
@@ -40,9 +40,12 @@ MAX_BATCH = 256
 MAX_KEPT = 1024
 ASKING = 1
 """Flag: the sender wants to know that this arrived."""
-KEPT_S = 0.1
+KEPT_S, KEPT_MOST_S = 0.1, 1.0
+"""So long a frame is kept at least, and at most where confirmations take their time."""
+SLOWNESS = 4
+"""How many times the usual time a confirmation may take."""
 _HEAD = struct.Struct(">8sQ")
-_BODY = struct.Struct(">BQ")
+_BODY = struct.Struct(">BQI")
 
 
 class Session:
@@ -88,20 +91,21 @@ class Session:
         """The packet that carries this frame, which may be empty; once they agreed."""
         assert self._keys is not None
         head = _HEAD.pack(self._name_out, counter)
-        body = _BODY.pack(ASKING if asks else 0, self.window.highest) + frame
+        said = (ASKING if asks else 0, self.window.highest, self.window.came)
+        body = _BODY.pack(*said) + frame
         return head + self._keys[0].encrypt(bytes(4) + head[8:], body, head)
 
-    def open(self, packet: bytes) -> tuple[int, bool, int, bytes] | None:
-        """Counter, whether it asks, counter confirmed, frame; None if it is not that peer's."""
+    def open(self, packet: bytes) -> tuple[int, bool, tuple[int, int], bytes] | None:
+        """Counter, whether it asks, what it confirms, frame; None if it is not that peer's."""
         assert self._keys is not None
         head = packet[: _HEAD.size]
         try:
             _, counter = _HEAD.unpack(head)
             body = self._keys[1].decrypt(bytes(4) + head[8:], packet[_HEAD.size :], head)
-            flags, heard = _BODY.unpack_from(body)
+            flags, highest, came = _BODY.unpack_from(body)
         except (InvalidTag, struct.error):
             return None
-        return counter, bool(flags & ASKING), heard, body[_BODY.size :]
+        return counter, bool(flags & ASKING), (highest, came), body[_BODY.size :]
 
 
 def _derive(shared: bytes, direction: bytes) -> ChaCha20Poly1305:
@@ -121,6 +125,7 @@ class Datagrams:
         self._by_name: dict[bytes, Session] = {}
         self._by_address: dict[str, Session] = {}
         self._owing: set[str] = set()
+        self._usual_s = KEPT_S / SLOWNESS
         self._loss = Loss(5 * LOSS_PACKETS)
         self._kept: collections.deque[tuple[float, int, Session, bytes]] = collections.deque()
         self.socket = _bound(host, port)
@@ -157,8 +162,11 @@ class Datagrams:
             del self._by_address[old.address]
         old.address = ""
 
-    def send(self, address: str, frame: bytes, now: float) -> bool:
-        """Whether the frame is on its way; if not, it must go over ZeroMQ."""
+    def send(self, address: str, frame: bytes, now: float, must: bool = False) -> bool:
+        """Whether the frame is on its way; if not, it must go over ZeroMQ.
+
+        What `must` arrive is kept until it is confirmed itself.
+        """
         session = self._by_address.get(address)
         if session is None or len(frame) > MAX_BYTES or not self._agree(session):
             return False
@@ -167,11 +175,12 @@ class Datagrams:
                 counter, _, _ = session.out.send(now)
                 self._put(session, session.seal(counter, True, b""))
             return False
-        counter, unsure, asks = session.out.send(now)
+        counter, unsure, asks = session.out.send(now, must)
         if not self._put(session, session.seal(counter, asks, frame)):
             return False
         if unsure and len(self._kept) < MAX_KEPT:
-            self._kept.append((now + KEPT_S, counter, session, frame))
+            patience = min(KEPT_MOST_S, max(KEPT_S, SLOWNESS * self._usual_s))
+            self._kept.append((now + patience, counter, session, frame))
         return True
 
     def _agree(self, session: Session) -> bool:
@@ -236,7 +245,9 @@ class Datagrams:
             return None, b""
         session.loss.took(ahead)
         self._loss.took(ahead)
-        session.out.heard(heard, now)
+        took = session.out.heard(*heard, now)
+        if took is not None:
+            self._usual_s += (took - self._usual_s) / 8
         if asks:
             self._owing.add(session.member)
         return session, frame

@@ -16,6 +16,8 @@ ASK_S = 0.05
 GIVE_UP = 6
 """So many asks in a row that were not confirmed: datagrams are blocked there."""
 TRIAL_S = 2.0
+SAID = 32
+"""So many of the last packets a confirmation tells of, one by one."""
 LOSS_PACKETS = 20
 NO_LOSS = 0.004
 """Below this a loss is told as none."""
@@ -29,6 +31,11 @@ class Window:
     def __init__(self) -> None:
         self.highest = 0
         self._seen = 0
+
+    @property
+    def came(self) -> int:
+        """Which of the last `SAID` came: bit 0 is the highest one, bit 1 the one before it."""
+        return self._seen & ((1 << SAID) - 1)
 
     def ahead(self, counter: int) -> int:
         """How far a counter is ahead of the highest one; of the very first one: 1."""
@@ -84,6 +91,7 @@ class Confirmations:
 
     def __init__(self, start: int = 0) -> None:
         self._sent = self._awaited = self._confirmed = start
+        self._came = 0
         self._sure_until = -math.inf
         self._waits_since: float | None = None
         self._asked = 0
@@ -102,17 +110,20 @@ class Confirmations:
             self._tried = now
         return due
 
-    def send(self, now: float) -> tuple[int, bool, bool]:
-        """The next packet's counter, whether it is unsure to arrive, and whether it asks."""
+    def send(self, now: float, must: bool = False) -> tuple[int, bool, bool]:
+        """The next packet's counter, whether it is unsure to arrive, and whether it asks.
+
+        What `must` arrive always asks, and is unsure until it is confirmed itself.
+        """
         self._sent = self._awaited = self._sent + 1
         if self._waits_since is None:
             self._waits_since = now
-        unsure = now > self._sure_until or now - self._waits_since > WAITED_S
-        asks = unsure and now - self._asked_at >= ASK_S
-        if asks:
+        unsure = must or now > self._sure_until or now - self._waits_since > WAITED_S
+        counts = unsure and now - self._asked_at >= ASK_S
+        if counts:
             self._asked_at = now
             self._asked += 1
-        return self._sent, unsure, asks
+        return self._sent, unsure, counts or must
 
     def confirm(self) -> int:
         """The counter of a packet that only confirms, and waits for nothing itself."""
@@ -120,13 +131,19 @@ class Confirmations:
         return self._sent
 
     def is_confirmed(self, counter: int) -> bool:
-        """Whether that packet, or a later one, arrived."""
-        return counter <= self._confirmed
+        """Whether that packet arrived, as far as the peer has told."""
+        behind = self._confirmed - counter
+        return 0 <= behind < SAID and bool(self._came >> behind & 1)
 
-    def heard(self, highest: int, now: float) -> None:
-        """The peer says that our packets arrive, up to `highest`."""
+    def heard(self, highest: int, came: int, now: float) -> float | None:
+        """The peer has our packets up to `highest`, and before it those whose bits are in `came`.
+
+        Seconds since we asked, if it is clear which ask that answers.
+        """
         if not self._confirmed < highest <= self._sent:
-            return
-        self._confirmed = highest
+            return None
+        took = now - self._asked_at if self._asked == 1 else None
+        self._confirmed, self._came = highest, came
         self._asked, self._asked_at, self._sure_until = 0, -math.inf, now + SURE_S
         self._waits_since = now if highest < self._awaited else None
+        return took

@@ -301,7 +301,9 @@ class SwarmDriver:
     def _handle(self, item: fx.Input) -> None:
         for effect in self._machine.handle(item, time.monotonic()):
             if isinstance(effect, fx.Send):
-                self._transport.send(effect.address, effect.frame, effect.reliable)
+                self._transport.send(
+                    effect.address, effect.frame, effect.reliable, effect.confirmed
+                )
             elif isinstance(effect, fx.SetTimer):
                 self._timers[effect.key] = effect.at
                 heapq.heappush(self._heap, (effect.at, effect.key))

@@ -26,14 +26,7 @@ from zmq.utils.monitor import recv_monitor_message
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import SwarmError, WireError
 from mtor_swarm.ports import Radio
-from mtor_swarm.swarm.addresses import (
-    advertised,
-    demand_loopback,
-    is_ip,
-    is_ipv6,
-    is_loopback,
-    split,
-)
+from mtor_swarm.swarm import addresses
 from mtor_swarm.swarm.certificates import CertificateError
 from mtor_swarm.swarm.counters import Counters
 from mtor_swarm.swarm.datagrams import Datagrams
@@ -105,7 +98,7 @@ class Transport:
         self._identity = identity
         self._keys = keys
         if keys is None:
-            demand_loopback(config)
+            addresses.demand_loopback(config)
         self.counters = Counters()
         self._count = self.counters.count
         self._links: dict[str, Link] = {}
@@ -124,8 +117,8 @@ class Transport:
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         self._waker, self._wakes = socket.socketpair()
-        self._waker.setblocking(False)
-        self._wakes.setblocking(False)
+        for end in (self._waker, self._wakes):
+            end.setblocking(False)
         self._zap = self._context.socket(zmq.ROUTER)
         self._zap.linger = 0
         self._router = self._socket(zmq.ROUTER, self.config.bind)
@@ -148,9 +141,9 @@ class Transport:
         for each in (self._router, self._zap, self._monitor, self._wakes.fileno()):
             self._poller.register(each, zmq.POLLIN)
         bound = self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
-        host, port = split(bound)
+        host, port = addresses.split(bound)
         self._bound_port = int(port)
-        if self.config.datagrams and is_ip(host):
+        if self.config.datagrams and addresses.is_ip(host):
             try:
                 self._datagrams = Datagrams(self._identity, host, self._bound_port, self._count)
             except OSError:  # ZeroMQ carries all then
@@ -158,12 +151,12 @@ class Transport:
             else:
                 self.port = self._datagrams.port
                 self._poller.register(self._datagrams.socket, zmq.POLLIN)
-        return advertised(self.config, bound)
+        return addresses.advertised(self.config, bound)
 
     def _socket(self, kind: int, address: str) -> zmq.Socket[bytes]:
         made = self._context.socket(kind)
         made.linger = 0
-        made.ipv6 = is_ipv6(address)
+        made.ipv6 = addresses.is_ipv6(address)
         made.sndhwm = made.rcvhwm = HWM
         made.maxmsgsize = wire.MAX_FRAME_BYTES + CURVE_BYTES
         made.heartbeat_ivl = HEARTBEAT_MS
@@ -199,7 +192,9 @@ class Transport:
 
     # --- out
 
-    def send(self, address: str, frame: wire.Frame, reliable: bool = False) -> None:
+    def send(
+        self, address: str, frame: wire.Frame, reliable: bool = False, confirmed: bool = False
+    ) -> None:
         """Put a frame on its way; what is small rides a datagram unless it must be `reliable`."""
         if address in self._banished:
             self._count("sends to the revoked")
@@ -210,7 +205,7 @@ class Transport:
             self._count("unsendable")
             return
         datagrams = None if reliable else self._datagrams
-        if datagrams is None or not datagrams.send(address, raw, time.monotonic()):
+        if datagrams is None or not datagrams.send(address, raw, time.monotonic(), confirmed):
             self._put(address, raw)
 
     def _raw(self, frame: wire.Frame) -> bytes:
@@ -231,7 +226,7 @@ class Transport:
             self._count("unsendable")  # a peer may have told us a senseless address
 
     def _connect(self, address: str) -> Link:
-        if self._keys is None and not is_loopback(address):
+        if self._keys is None and not addresses.is_loopback(address):
             raise WireError(f"{address}: beyond loopback, and there are no keys")
         dealer = self._socket(zmq.DEALER, address)
         dealer.reconnect_ivl = RECONNECT_MS
@@ -258,19 +253,19 @@ class Transport:
         """How a member is reached from now on."""
         self._banished.discard(peer.address)
         if self._datagrams is not None:
-            host = split(peer.address)[0]
-            allowed = self._keys is not None or is_loopback(peer.address)
-            self._datagrams.reach(peer, host if allowed and is_ip(host) else "")
+            host = addresses.split(peer.address)[0]
+            allowed = self._keys is not None or addresses.is_loopback(peer.address)
+            self._datagrams.reach(peer, host if allowed and addresses.is_ip(host) else "")
 
-    def hold(self, addresses: Collection[str]) -> None:
+    def hold(self, wanted: Collection[str]) -> None:
         """Keep links open there, which tell at once when a process dies; let idle ones go."""
-        for address in addresses:
+        for address in wanted:
             if address not in self._links and address not in self._banished:
                 with contextlib.suppress(zmq.ZMQError, WireError):
                     self._connect(address)
         until = time.monotonic() - IDLE_S
         for link in list(self._links.values()):
-            if link.used_s < until and link.address not in addresses:
+            if link.used_s < until and link.address not in wanted:
                 self.drop(link.address)
 
     def drop(self, address: str) -> None:

@@ -229,7 +229,7 @@ class World:
         to = self._at.get(send.address)
         if to is None or not size or not self.network.hears(member.name, to.name):
             return
-        stream = self.network.is_stream(size, send.reliable)
+        stream = self.network.is_stream(size, send.reliable or send.confirmed)
         if stream and not to.up:
             self._refused(member, send.address, REFUSED_S)
             return
