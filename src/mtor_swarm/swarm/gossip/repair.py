@@ -98,7 +98,7 @@ class Repair:
             stream.moved_to(stream.head + 1)
         if ready:
             stream.begun = True
-            self.streams.moved(key)
+            self.streams.moved(key, now)
         if stream.head >= stream.known:
             stream.stuck_since = None
         elif ready or stream.stuck_since is None:
@@ -208,7 +208,7 @@ class Repair:
                 stream.begun = True
             head = seq
         stream.moved_to(upto)
-        self.streams.moved(key)
+        self.streams.moved(key, now)
         return found + self._in_order(key, stream, now)
 
 
