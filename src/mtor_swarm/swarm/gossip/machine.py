@@ -112,7 +112,7 @@ class Machine:
         }
 
     def handle(self, item: fx.Input, now: float) -> list[fx.Effect]:
-        """What is to be done about this input, most urgent sends first."""
+        """What is to be done about this input: the most urgent sends first, what is told last."""
         self._handlers[type(item)](item, now)
         self._tell_changes(now)
         done = self.out.drain()
@@ -120,7 +120,7 @@ class Machine:
             if isinstance(each, fx.SetTimer):
                 self._due[each.key] = each.at
         if len(done) > 1:
-            done.sort(key=lambda each: each.priority if isinstance(each, fx.Send) else -1)
+            done.sort(key=_turn)
         return done
 
     # --- life
@@ -371,3 +371,10 @@ class Machine:
 
     def _reply(self, item: fx.Replying, now: float) -> None:
         self.send(item.member, wire.Answer(item.askid, item.ok, item.payload), reliable=True)
+
+
+def _turn(effect: fx.Effect) -> int:
+    """Nobody waits for our consumers: an event is passed on before it is delivered here."""
+    if isinstance(effect, fx.Send):
+        return effect.priority
+    return -1 if isinstance(effect, fx.Reach) else 4
