@@ -60,7 +60,7 @@ class Hearsay:
             member = fact.origin
             news = self.learn(member, fact, now)
             if member == sender:
-                self.m.prober.near(member)
+                self.m.prober.heard(member, now)
             if news:
                 self._pass_on(member, sender, now)
             elif member not in doubted and self._knows_better(member, fact):
@@ -123,8 +123,11 @@ class Hearsay:
         if why:
             self.out.count(why)
             return False
-        if view and fact.boot == view.fact.boot and self.m.member_id in view.doubts:
-            self.m.prober.refuted(member, now)
+        if view and fact.boot == view.fact.boot:
+            if self.m.member_id in view.doubts:
+                self.m.prober.refuted(member, now)
+            else:
+                self.m.prober.spoke(member)
         news = self.members.learn_fact(member, fact, now)
         if news:
             self.out.add(fx.Reach(fact.address, member, fact.boot, fact.link, fact.port))

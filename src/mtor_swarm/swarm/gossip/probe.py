@@ -46,6 +46,7 @@ class Prober:
         self._order: list[str] = []
         self._is_odd = False
         self._waiting: dict[int, str] = {}
+        self._spoke: set[str] = set()
         self._relays: dict[int, tuple[str, str, int]] = {}
         self._far: dict[str, tuple[float, float]] = {}
 
@@ -89,6 +90,7 @@ class Prober:
         if member in self._waiting.values() or not self._watches(member, now):
             return
         number = self._new_number()
+        self._spoke.discard(member)
         self._waiting[number] = member
         self._ping(member, number)
         self._again(number, 1, now)
@@ -100,7 +102,11 @@ class Prober:
             self._waiting.pop(number, None)
             return None
         if step == LAST_STEP:
-            return self._waiting.pop(number)
+            del self._waiting[number]
+            if member not in self._spoke:
+                return member
+            self.refuted(member, now)
+            return None
         if step <= RELIABLE_STEP:
             self._ping(member, number, reliable=step == RELIABLE_STEP)
         if step == INDIRECT_STEP:
@@ -119,12 +125,17 @@ class Prober:
         """An ack: of a probe of ours, or of one that we relay."""
         if self._waiting.get(ack.number) == (ack.member or sender):
             del self._waiting[ack.number]
-            if not ack.member and sender in self._far:
-                self._leave_alone(sender, self._far[sender][1] / 2, now)
+            if not ack.member:
+                self.heard(sender, now)
             self.health = max(0, self.health - 1)
         elif ack.number in self._relays and self._relays[ack.number][0] == sender:
             member, asker, number = self._relays.pop(ack.number)
             self._send(asker, Ack(number, member))
+
+    def spoke(self, member: str) -> None:
+        """That member says anew that it lives: if it does not answer us even so, it is far."""
+        if member in self._waiting.values():
+            self._spoke.add(member)
 
     def refuted(self, member: str, now: float) -> None:
         """That member, which we found silent, lives: it is the way between us that is bad."""
@@ -134,9 +145,10 @@ class Prober:
         _, wait = self._far.get(member, (0.0, FAR_FIRST_S / FAR_TIMES))
         self._leave_alone(member, min(FAR_MOST_S, wait * FAR_TIMES), now)
 
-    def near(self, member: str) -> None:
-        """We heard that member itself say that it lives."""
-        self._far.pop(member, None)
+    def heard(self, member: str, now: float) -> None:
+        """That member itself answered us or our doubt: it is left alone half as long."""
+        if member in self._far:
+            self._leave_alone(member, self._far[member][1] / 2, now)
 
     def _leave_alone(self, member: str, wait: float, now: float) -> None:
         if wait < FAR_FIRST_S:
