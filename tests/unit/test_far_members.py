@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mtor_swarm.swarm.gossip.effects import Send
-from mtor_swarm.swarm.gossip.probe import FAR_FIRST_S, FAR_MOST_S, FAR_TIMES, Prober
+from mtor_swarm.swarm.gossip.probe import FAR_FIRST_S, FAR_MOST_S, FAR_TIMES, LAST_STEP, Prober
 from mtor_swarm.swarm.gossip.wire import Ack, Ping
 from tests.simulation.harness import Net
 
@@ -54,3 +54,15 @@ def test_those_who_are_forgotten_take_no_room() -> None:
         prober.refuted(f"{number:032x}", 0.0)
     prober.refuted(other, 0.0)
     assert len(prober._far) <= 3
+
+
+def test_one_that_speaks_anew_but_does_not_answer_us_is_far_and_not_silent() -> None:
+    prober, other = met()
+    (number,) = probes(prober, other, 1.0)
+    prober.spoke(other)
+    assert prober.again(number, LAST_STEP, 2.0) is None
+    assert not probes(prober, other, 2.0)
+    (number,) = probes(prober, other, 2.0 + FAR_FIRST_S)
+    assert prober.again(number, LAST_STEP, 3.0 + FAR_FIRST_S) == other
+    prober.spoke(other)
+    assert probes(prober, other, 3.0 + FAR_FIRST_S)
