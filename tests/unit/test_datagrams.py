@@ -219,9 +219,9 @@ def test_frames_go_both_ways_and_are_confirmed() -> None:
     with Ends() as ends:
         assert ends.a.send(ends.to_b.address, b"one", 0.0)
         assert ends.b.receive(0.0) == ([(A.member_id, b"one")], [])
-        assert ends.b.settle(0.0) == []
+        ends.b.settle()
         assert ends.a.receive(0.0) == ([], [])
-        assert ends.a.settle(KEPT_S) == []
+        assert ends.a.overdue(KEPT_S) == []
         assert ends.b.send(ends.to_a.address, b"two", 0.0)
         assert ends.a.receive(0.0) == ([(B.member_id, b"two")], [])
         assert not ends.counts
@@ -233,8 +233,8 @@ def test_what_nobody_confirms_goes_another_way_and_then_all_does() -> None:
         for number in range(GIVE_UP):
             assert ends.a.send(ends.to_b.address, b"%d" % number, float(number))
             assert ends.a.due == number + KEPT_S
-            assert ends.a.settle(number + 0.05) == []
-            assert ends.a.settle(number + KEPT_S) == [(ends.to_b.address, b"%d" % number)]
+            assert ends.a.overdue(number + 0.05) == []
+            assert ends.a.overdue(number + KEPT_S) == [(ends.to_b.address, b"%d" % number)]
         assert not ends.a.send(ends.to_b.address, b"more", 10.0)
         assert not ends.a.send(ends.to_b.address, b"more", 10.0)
         ends.b.receive(10.0)
@@ -242,7 +242,7 @@ def test_what_nobody_confirms_goes_another_way_and_then_all_does() -> None:
         ends.b.reach(ends.to_a, "127.0.0.1")
         assert not ends.a.send(ends.to_b.address, b"more", 10.0 + TRIAL_S)
         ends.b.receive(10.0 + TRIAL_S)
-        ends.b.settle(10.0 + TRIAL_S)
+        ends.b.settle()
         ends.a.receive(10.0 + TRIAL_S)
         assert ends.a.send(ends.to_b.address, b"again", 10.0 + TRIAL_S)
 
@@ -380,10 +380,11 @@ def test_a_flood_is_read_in_bounded_batches(monkeypatch) -> None:
         for _ in range(4):
             ends.a.send(ends.to_b.address, b"x", 0.0)
         assert [len(ends.b.receive(0.0)[0]) for _ in range(3)] == [3, 1, 0]
-        assert len(ends.a.settle(1.0)) == 2
+        assert len(ends.a.overdue(1.0)) == 2
         ends.b.send(ends.to_a.address, b"x", 0.0)
         ends.b.forget(A.member_id)
-        assert ends.b.settle(1.0) == []
+        ends.b.settle()
+        assert ends.b.overdue(1.0) == []
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 in this Python")

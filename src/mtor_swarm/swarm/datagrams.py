@@ -252,11 +252,17 @@ class Datagrams:
             self._owing.add(session.member)
         return session, frame
 
-    def settle(self, now: float) -> list[tuple[str, bytes]]:
-        """Confirm what asked and was not answered; what must go over ZeroMQ, with the address."""
+    def settle(self) -> None:
+        """Confirm what asked and got no other answer."""
         for member in list(self._owing):
             session = self._sessions[member]
             self._put(session, session.seal(session.out.confirm(), False, b""))
+
+    def overdue(self, now: float) -> list[tuple[str, bytes]]:
+        """What nobody has confirmed in time, with where it must go over ZeroMQ.
+
+        Call it after `receive`: the confirmation may have come while we slept.
+        """
         late: list[tuple[str, bytes]] = []
         while self._kept and self._kept[0][0] <= now:
             _, counter, session, frame = self._kept.popleft()
@@ -267,7 +273,7 @@ class Datagrams:
 
     @property
     def due(self) -> float:
-        """When `settle` must be called at the latest."""
+        """When `overdue` must be called at the latest."""
         return self._kept[0][0] if self._kept else math.inf
 
     def rekey(self, identity: Identity) -> None:

@@ -292,8 +292,7 @@ class Transport:
         if self._delayed:
             dues.append(self._delayed[0][0])
         if self._datagrams is not None:
-            for address, raw in self._datagrams.settle(now):
-                self._put(address, raw)
+            self._datagrams.settle()
             dues.append(self._datagrams.due)
         ready = self._poller.poll(max(0, int((min(dues) - now) * 1000 + 0.999)))
         found: list[Found] = []
@@ -314,6 +313,9 @@ class Transport:
                 found.append(LinkLost(*self._knocks.answer(int(each))))
             elif each == self._wakes.fileno():
                 self._wakes.recv(4096)
+        if self._datagrams is not None:
+            for address, raw in self._datagrams.overdue(time.monotonic()):
+                self._put(address, raw)
         while self._delayed and self._delayed[0][0] <= time.monotonic():
             found.append(heapq.heappop(self._delayed)[2])
         return found
