@@ -21,12 +21,17 @@ from mtor_swarm.swarm.gossip.wire import Fact, Frame, Neighbour, Spread
 
 ANSWER_S = 0.5
 """So long is waited for a link that was asked for; then another member is asked."""
+MOST_DOUBLED = 7
+"""One that does not answer is left alone for longer each time, up to 64 s: it may be far."""
 AFFIRM_S, AFFIRMED_S = 10.0, 5.0
 """One link is asked for anew so often, and answered by then: one that one end knows of ends."""
 
 
 class Overlay:
-    """The links of one member: `active`, sorted ids. What changed piles up in `changes`."""
+    """The links of one member: `active`, sorted ids.
+
+    What changed piles up in `changes`, and in `silent` who did not answer, until they are taken.
+    """
 
     def __init__(
         self,
@@ -43,15 +48,18 @@ class Overlay:
         self.mine = mine
         self.active: list[str] = []
         self.changes: list[tuple[str, bool]] = []
+        self.silent: list[str] = []
         self._asked: dict[str, float] = {}
         self._refused: dict[str, float] = {}
+        self._silences: dict[str, int] = {}
         members.linked, members.asked = self.active, self._asked
 
-    def tend(self, now: float) -> list[str]:
-        """Ask for the links that are lacking; who was asked and stayed silent."""
-        silent = [each for each, until in self._asked.items() if until <= now]
-        for member in silent:
-            self._refused[member] = self._asked.pop(member) + ANSWER_S
+    def tend(self, now: float) -> None:
+        """Ask for the links that are lacking."""
+        for member in [each for each, until in self._asked.items() if until <= now]:
+            self._silences[member] = min(self._silences.get(member, 0) + 1, MOST_DOUBLED)
+            self.silent.append(member)
+            self.lost(member, now)
         self._refused = {each: until for each, until in self._refused.items() if until > now}
         for member in sorted(self._ring() - self._met()):
             self._ask(member, 0, now + ANSWER_S)
@@ -64,10 +72,10 @@ class Overlay:
         waiting = [*self._asked.values(), *self._refused.values()]
         if waiting:
             self.out.add(SetTimer("overlay", min(waiting)))
-        return silent
 
     def received(self, sender: str, frame: Neighbour, now: float) -> None:
         """Another member on the link between us."""
+        self._silences.pop(sender, None)
         if not self.members.is_live(sender):
             self.out.count("links of strangers")
         elif frame.word == "ask":
@@ -84,10 +92,15 @@ class Overlay:
     def lost(self, member: str, now: float) -> None:
         """There is no link to that member, and for a while it is not asked for one."""
         self._asked.pop(member, None)
-        self._refused[member] = now + ANSWER_S
+        self._refused[member] = now + ANSWER_S * 2 ** self._silences.get(member, 0)
         if member in self.active:
             self.active.remove(member)
             self.changes.append((member, False))
+
+    def forgotten(self, member: str, now: float) -> None:
+        """That member is not known any more."""
+        self._silences.pop(member, None)
+        self.lost(member, now)
 
     def affirm(self, now: float) -> None:
         """Ask for one of our links again; it ends if there is no answer."""
@@ -136,4 +149,4 @@ class Overlay:
     def _send(self, member: str, frame: Frame) -> None:
         view = self.members.views.get(member)
         if view is not None:
-            self.out.add(Send(view.fact.address, frame, 1, reliable=True))
+            self.out.add(Send(view.fact.address, frame, 1, confirmed=True))
