@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from mtor_swarm.errors import WireError
@@ -155,6 +157,24 @@ def test_one_link_is_affirmed_at_a_time_and_ends_if_there_is_no_answer() -> None
     assert play.machine.overlay.active == []
 
 
+def test_one_that_never_answers_is_asked_for_a_link_ever_more_rarely_until_it_does() -> None:
+    play = Play("a")
+    asked = [play.now]
+    while len(asked) < 12:
+        play.fire("overlay", 0.25)
+        if play.said(wire.Neighbour, "a"):
+            asked.append(play.now)
+    waits = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert waits == sorted(waits)
+    assert waits[0] < 2.0
+    assert waits[-1] == waits[-2] > 60.0
+    play.hear("a", wire.Neighbour("ask", 0))
+    assert play.machine.overlay.active == [id_of("a")]
+    play.hear("a", wire.Neighbour("no"))
+    play.fire("overlay", 0.5)
+    assert play.said(wire.Neighbour, "a")[0].word == "ask"
+
+
 def test_of_a_sample_one_that_gives_no_link_makes_room_for_another() -> None:
     play = Play("a", "b", "c")
     play.machine.members.whole = False
@@ -162,7 +182,8 @@ def test_of_a_sample_one_that_gives_no_link_makes_room_for_another() -> None:
     play.now += 1.0
     play.give(fx.LinkLost("tcp://a:1", True))
     assert play.sees("a") == ""
-    assert play.did(fx.Forgotten) == [fx.Forgotten(id_of("a"))]
+    assert fx.Forgotten(id_of("a")) in play.did(fx.Forgotten)
+    play.hear("b", wire.Spread([fact("b"), fact("c")], []))
     play.fire("affirm")
     assert len(play.said(wire.Spread)[0].facts) >= 2
 

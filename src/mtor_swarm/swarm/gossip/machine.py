@@ -249,7 +249,8 @@ class Machine:
     def _no_link(self, member: str, now: float) -> None:
         """There is no link with it. Where it may not even know us, better know another."""
         self.overlay.lost(member, now)
-        if self.members.views[member].rank == ALIVE and not self.members.is_watched(member):
+        view = self.members.views.get(member)
+        if view and view.rank == ALIVE and not self.members.is_watched(member):
             self.members.forget(member)
         self.overlay.tend(now)
 
@@ -279,9 +280,7 @@ class Machine:
         elif name == "flush":
             self.hearsay.flush(now)
         elif name == "overlay":
-            for silent in self.overlay.tend(now):
-                self.prober.check(silent, now)
-                self._no_link(silent, now)
+            self.overlay.tend(now)
         elif name == "affirm":
             self._affirm(now)
         elif name == "join":
@@ -318,8 +317,12 @@ class Machine:
             for info, was in changed:
                 self._tell_change(info, was, now)
             self.overlay.tend(now)
+        silent, self.overlay.silent = self.overlay.silent, []
+        for member in silent:
+            self.prober.check(member, now)
+            self._no_link(member, now)
         for member in self.members.forgotten:
-            self.overlay.lost(member, now)
+            self.overlay.forgotten(member, now)
             self.out.add(fx.Forgotten(member))
         self.members.forgotten = []
         for member, up in self.overlay.changes:
