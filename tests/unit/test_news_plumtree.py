@@ -121,6 +121,7 @@ def test_no_more_is_told_at_once_than_fits(monkeypatch):
     tree.push(record(1), record(2), sender="x")
     tree.tree.tell()
     assert tree.sent == [("y", wire.Have([name(1)]))]
+    assert tree.out.counters == {"events not told of": 1}
 
 
 def test_a_link_that_had_what_was_wanted_is_made_eager():
@@ -173,6 +174,7 @@ def test_only_so_many_are_missed_at_a_time(monkeypatch):
     tree.tree.have("x", [name(1), name(2)], 0.0)
     tree.tree.ask_missing(1.0)
     assert tree.sent == [("x", wire.Graft([name(1)], True))]
+    assert tree.out.counters == {"events not asked for": 1}
 
 
 def test_who_grafts_gets_that_origins_events_and_what_it_wants_of_late():

@@ -180,10 +180,11 @@ class News:
     def _take(self, record: Record, now: float) -> bool:
         """Keep and deliver a record if it is new and genuine; whether it is to go on."""
         whole = record.packed.payload is not None
-        if not (
-            self.repair.is_new(record.key, record.seq) if whole else self.repair.proves(record)
-        ):
-            self.out.count("duplicates")
+        repair, key = self.repair, record.key
+        news = repair.is_new(key, record.seq) if whole else repair.proves(record)
+        if not news:
+            had = not whole or repair.had(key, record.seq)
+            self.out.count("duplicates" if had else "no room for events")
         elif record.header.version != wire.VERSION:
             self.out.count("other version")
         elif self._is_over(record, now):
@@ -196,9 +197,17 @@ class News:
             if whole:
                 for ready in self.repair.add(record, now):
                     self._deliver(ready)
-                return True
-            self.repair.learn(record, now)
+            else:
+                self.repair.learn(record, now)
+            self._count_forgotten()
+            return whole
         return False
+
+    def _count_forgotten(self) -> None:
+        streams = self.repair.streams
+        if streams.forgotten:
+            self.out.count("streams forgotten", streams.forgotten)
+            streams.forgotten = 0
 
     def _is_over(self, record: Record, now: float) -> bool:
         """Of a boot that ended, and older than anyone keeps events: someone's recording."""

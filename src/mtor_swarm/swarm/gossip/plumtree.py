@@ -159,14 +159,20 @@ class Plumtree:
                     continue
                 if member not in lazy or copy.urgent:
                     batches.setdefault(member, []).append(record)
-                if self.loss and self.loss.get(member, 0.0) > ENOUGH and len(haves) < MAX_NAMES:
-                    haves.append(name)
-                    self._timer("have", now + HAVE_S)
+                if self.loss and self.loss.get(member, 0.0) > ENOUGH:
+                    self._tell_later(haves, name, now)
         while len(self.recent) > MAX_RECENT:
             self.recent.popitem(last=False)
         for member, batch in batches.items():
             raws = [msgspec.Raw(each.raw) for each in batch]
             self.send(member, wire.Events(raws), min(each.priority for each in batch))
+
+    def _tell_later(self, haves: list[bytes], name: bytes, now: float) -> None:
+        if len(haves) < MAX_NAMES:
+            haves.append(name)
+            self._timer("have", now + HAVE_S)
+        else:
+            self.out.count("events not told of")
 
     def again(self, copy: Copy, sender: str) -> None:
         """One more copy came: if the others were enough, it need not come."""
@@ -207,6 +213,8 @@ class Plumtree:
             elif len(self._missing) < MAX_MISSING:
                 self._missing[name] = (now + GRAFT_S, [sender])
                 self._timer("graft", now + GRAFT_S)
+            else:
+                self.out.count("events not asked for")
         if sparse:
             self._graft(sender, sparse, want=False)
 

@@ -80,6 +80,7 @@ class Streams:
         self.is_live = is_live
         self.most = max(MAX_STREAMS, 2 * store.most)
         self.forgotten = 0
+        """Streams that had to make way for others, since the last time that was asked."""
         self._all: OrderedDict[StreamKey, Stream] = OrderedDict()
         self._of: dict[str, list[StreamKey]] = {}
         self._recent: OrderedDict[StreamKey, float] = OrderedDict()
