@@ -148,6 +148,10 @@ class Datagrams:
         old.address, old.place = peer.address, (host, peer.port)
         self._by_address[peer.address] = old
 
+    def link_of(self, member: str) -> bytes:
+        """The link key that a member's datagrams are sealed with."""
+        return self._sessions[member].link
+
     def forget(self, member: str) -> None:
         """Open nothing more of that member's, and send it nothing."""
         old = self._sessions.pop(member, None)

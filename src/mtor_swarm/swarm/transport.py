@@ -338,9 +338,13 @@ class Transport:
         found: list[Found] = [*losses]
         for sender, raw in frames:
             try:
+                if self.authority is not None:  # it may have expired since
+                    self.authority.at_link(datagrams.link_of(sender), time.time())
                 found += self._heard(Received(sender, wire.decode(raw)))
             except WireError:
                 self._count("garbage")
+            except CertificateError as error:
+                self._count(str(error))
         return found
 
     def _frame(self, parts: list[zmq.Frame]) -> list[Received]:
@@ -386,12 +390,9 @@ class Transport:
         self._zap.send_multipart([*parts[:2], b"1.0", parts[3], *status, name, b""])
 
     def _link_event(self, link: Link) -> list[Found]:
-        event = recv_monitor_message(link.monitor)["event"]
-        if event == zmq.EVENT_DISCONNECTED:
+        if recv_monitor_message(link.monitor)["event"] == zmq.EVENT_DISCONNECTED:
             return [LinkLost(link.address, False)]
-        if event == zmq.EVENT_CONNECT_RETRIED:
-            refused, descriptor = self._knocks.knock(link.address)
-            if descriptor != NONE:
-                self._poller.register(descriptor, zmq.POLLOUT)
-            return [LinkLost(link.address, True)] if refused else []
-        return []
+        refused, descriptor = self._knocks.knock(link.address)
+        if descriptor != NONE:
+            self._poller.register(descriptor, zmq.POLLOUT)
+        return [LinkLost(link.address, True)] if refused else []
