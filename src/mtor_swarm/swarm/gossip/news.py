@@ -289,10 +289,10 @@ class News:
         whole = not busy or self._digests % WHOLE_EVERY == 0
         links = list(self.tree.links)
         pool = self.m.members.live() if (busy and whole) or not links else links
-        if pool:
+        streams = self.repair.streams
+        recent = [] if whole else streams.recent(now - SETTLE_S)
+        if pool and (whole or recent):
             assert self.m.fact is not None
-            streams = self.repair.streams
-            recent = [] if whole else streams.recent(now - SETTLE_S)
             digest = wire.Digest(streams.digest(), self.m.members.digest(self.m.fact), recent)
             self._send(self.m.rng.choice(pool), digest)
 
@@ -345,8 +345,7 @@ class News:
     def _compare(self, sender: str, frame: wire.Heads, now: float) -> bool:
         """Want what we lack and the peer has; whether it lacks something that we have."""
         for origin, boot, channel, head in frame.heads:
-            if origin == self.m.member_id and boot == self.m.boot:
-                self._lags.append((now, self._seqs.get(channel, 0) - head))
+            self._note_lag((origin, boot, channel), head, now)
         spans, behind = self.repair.compare(frame.heads, frame.whole)
         if spans:
             self._peers[sender] = frame
@@ -357,7 +356,14 @@ class News:
                 self.out.add(fx.SetTimer("want", now + GATHER_S))
         return behind
 
+    def _note_lag(self, key: StreamKey, head: int, now: float) -> None:
+        """A peer is that far in a stream, which may be ours."""
+        if key[:2] == (self.m.member_id, self.m.boot):
+            self._lags.append((now, self._seqs.get(key[2], 0) - head))
+
     def _serve(self, sender: str, frame: wire.Want, now: float) -> None:
+        for origin, boot, channel, first, _ in frame.spans:
+            self._note_lag((origin, boot, channel), first - 1, now)
         for priority, part in self.repair.serve(frame.spans):
             self._send(sender, part, priority)
 
