@@ -353,11 +353,6 @@ class Machine:
             later = (self.fact.started_s, self.member_id) > (info.started_s, info.id)
             self.out.add(fx.Conflict(info, later and now - self.started < NEWCOMER_S))
 
-    @property
-    def near(self) -> list[str]:
-        """Whom we are linked with."""
-        return self.overlay.active
-
     def send(
         self, member: str, frame: wire.Frame, priority: int = 2, reliable: bool = False
     ) -> None:
