@@ -36,7 +36,7 @@ class GossipConfig(_Section, frozen=True, kw_only=True):
     probe_period_s: Annotated[float, Meta(gt=0, description="time between two probes")] = 0.5
     probe_timeout_s: Annotated[float, Meta(gt=0, description="wait for an ack")] = 0.2
     indirect_probes: Annotated[int, Meta(ge=0, le=16, description="members asked to probe")] = 3
-    suspect_min_s: Annotated[float, Meta(gt=0, description="suspicion once well confirmed")] = 1.2
+    suspect_min_s: Annotated[float, Meta(gt=0, description="suspicion once well confirmed")] = 0.8
     suspect_max_s: Annotated[float, Meta(gt=0, description="suspicion with one witness")] = 4.0
     neighbours: Annotated[int, Meta(ge=3, le=64, description="links that events go out on")] = 5
     digest_busy_s: Annotated[float, Meta(gt=0, description="repair while events flow")] = 0.2

@@ -52,6 +52,7 @@ class Member:
         self.timers: dict[str, float] = {}
         self.events: list[Event] = []
         self.states: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        self.forgotten: set[str] = set()
         self.beacons: dict[str, UnitState] = {}
         self.answers: dict[int, tuple[bool, bytes]] = {}
         self.conflicts: list[fx.Conflict] = []
@@ -131,6 +132,8 @@ class Net:
             member.events.append(effect.event)
         elif isinstance(effect, fx.MemberSeen):
             member.states[effect.member.id].append((self.now, effect.member.state))
+        elif isinstance(effect, fx.Forgotten):
+            member.forgotten.add(effect.member)
         elif isinstance(effect, fx.BeaconHeard):
             member.beacons[effect.member] = effect.state
         elif isinstance(effect, fx.Asked):
@@ -147,7 +150,7 @@ class Net:
         if to is None or not self._hears(member.name, to.name):
             return
         raw = wire.encode(send.frame)
-        linked = send.reliable or len(raw) > DATAGRAM_BYTES
+        linked = send.reliable or send.confirmed or len(raw) > DATAGRAM_BYTES
         if linked and to.closed:
             self._refuse(member, to, 0.005)
             return

@@ -21,10 +21,13 @@ class Log:
 
     def __init__(self) -> None:
         self.events: dict[str, list[str]] = defaultdict(list)
+        self.states: list[str] = []
 
     def told(self, member: Member, effect: fx.Effect) -> None:
         if isinstance(effect, fx.Deliver):
             self.events[member.name].append(effect.event.id)
+        elif isinstance(effect, fx.MemberSeen):
+            self.states.append(effect.member.state)
 
     def carried(self, member, frame, size) -> None: ...
     def heard(self, member, sender, frame) -> None: ...
@@ -109,3 +112,18 @@ def test_one_that_walks_between_two_groups_carries_the_news(seed: int) -> None:
     field.run(60.0)
     assert field.got(3) == field.got(4) == ["e1"]
     assert field.seen() == [["cat"]] * 5
+
+
+@seeds
+def test_who_is_out_of_earshot_is_left_alone_and_missed_by_those_who_heard_it(seed: int) -> None:
+    field = Field(seed, [(7.0 * i, 0.0) for i in range(8)])
+    field.run(120.0)
+    field.log.states.clear()
+    field.run(60.0)
+    assert len(field.log.states) < 8 * 8 * 2
+    assert "dead" not in field.log.states
+    field.members[7].up = False
+    field.run(60.0)
+    assert field.log.states.count("dead") >= 7
+    views = [each.machine.members.views[field.members[7].id] for each in field.members[:7]]
+    assert {each.info("").state for each in views} == {"dead"}

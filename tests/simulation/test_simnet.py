@@ -38,6 +38,11 @@ def test_a_swarm_too_large_for_the_tables_of_its_members_holds_as_well(name: str
     assert report.violations == []
 
 
+@pytest.mark.parametrize("members", [13, 14, 15])
+def test_a_port_found_closed_just_before_a_restart_buries_nobody(members: int) -> None:
+    assert Play("churn", scenario.load("churn"), members, 1).run().violations == []
+
+
 def test_a_death_is_not_told_back_and_forth() -> None:
     report = Play("half-dies", scenario.load("half-dies"), 14, 1).run()
     assert report.frames_s < 100

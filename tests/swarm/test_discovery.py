@@ -71,6 +71,12 @@ def test_junk_announcements_are_counted_and_harm_nobody(swarm: str) -> None:
         ear.stop()
 
 
+def test_a_name_in_place_of_an_ip_address_is_refused() -> None:
+    ear = Discovery("field", "a" * 32, "tcp://base.local:5555", print)
+    with pytest.raises(SwarmError, match=r"base\.local is a name"):
+        ear.start()
+
+
 def test_an_interface_that_is_not_there_is_named() -> None:
     ear = Discovery("field", "a" * 32, "tcp://192.0.2.7:5555", print)
     with pytest.raises(SwarmError, match=r"no multicast at 192\.0\.2\.7"):

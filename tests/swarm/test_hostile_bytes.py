@@ -231,6 +231,22 @@ def test_a_revoked_link_is_hung_up_on_and_not_let_in_again(locked, keys) -> None
     assert locked.count("certificate revoked") >= 2
 
 
+def test_datagrams_of_one_who_is_believed_no_more_are_not_heard(locked, keys) -> None:
+    r2 = Identity.load(keys / "r2/identity.key")
+    peer = Transport(SwarmConfig(), r2, keys=keyring.read(keys / "r2"))
+    address = peer.open()
+    mine, authority = locked.transport._identity, locked.transport.authority
+    peer.reach(Reach(locked.address, mine.member_id, 0, mine.link_public, locked.transport.port))
+    locked.transport.reach(Reach(address, r2.member_id, 0, r2.link_public, peer.port))
+    assert authority.admit(fact(keys, "r2"), time.time()) == ""
+    peer.send(locked.address, wire.Ping(1))
+    locked.heard(lambda found: len(found) == 1)
+    authority.revoke(revocation(r2.member_id, Identity.load(keys / "home/sysop.key"), LATER))
+    peer.send(locked.address, wire.Ping(2))
+    assert locked.heard(lambda found: locked.count("certificate revoked") == 1) == []
+    peer.close()
+
+
 def test_ipv6_links_and_datagrams_work_as_ipv4_ones_do() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()

@@ -40,6 +40,11 @@ def test_a_run_prints_a_table_and_writes_reports_and_a_picture(tmp_path, own, ca
     assert not (tmp_path / "failures.json").exists()
 
 
+def test_how_many_each_knows_can_be_told(tmp_path: Path, own: Path, capsys) -> None:
+    assert main(words(tmp_path, own, "--members", "24", "--known", "16", "--loss", "0.1")) == 0
+    assert "24 members, seed 1" in capsys.readouterr().out
+
+
 def test_a_failed_seed_is_kept_played_first_and_let_go_once_it_passes(
     tmp_path: Path, own: Path, capsys
 ) -> None:
@@ -68,7 +73,9 @@ def test_a_mistake_is_one_line(tmp_path, own, capsys, more: list[str], wanted: s
     assert wanted in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("more", [["--members", "0"], ["--loss", "1.5"], ["--loss", "nan"]])
+@pytest.mark.parametrize(
+    "more", [["--members", "0"], ["--known", "2"], ["--loss", "1.5"], ["--loss", "nan"]]
+)
 def test_a_number_out_of_bounds_is_refused(tmp_path, own, more: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words(tmp_path, own, *more))

@@ -11,17 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtor_swarm.swarm import datagrams
-from mtor_swarm.swarm.datagrams import (
+from mtor_swarm.swarm.datagrams import KEPT_S, MAX_BYTES, Datagrams, Session
+from mtor_swarm.swarm.delivery import (
     GIVE_UP,
-    KEPT_S,
     LOSS_PACKETS,
-    MAX_BYTES,
     SURE_S,
     TRIAL_S,
     Confirmations,
-    Datagrams,
     Loss,
-    Session,
     Window,
 )
 from mtor_swarm.swarm.gossip.effects import Reach
@@ -91,11 +88,11 @@ def test_a_packet_that_comes_late_was_not_lost() -> None:
 def test_what_arrives_surely_asks_nothing() -> None:
     out = Confirmations()
     assert out.send(0.0) == (1, True, True)
-    out.heard(1, 0.1)
+    out.heard(1, 1, 0.1)
     assert out.send(1.0) == (2, False, False)
     assert out.send(1.4) == (3, False, False)
     assert out.send(1.6) == (4, True, True)
-    out.heard(4, 1.7)
+    out.heard(4, 1, 1.7)
     assert out.send(1.8 + SURE_S) == (5, True, True)
     assert out.send(1.8 + SURE_S) == (6, True, False)
 
@@ -104,10 +101,35 @@ def test_a_confirmation_of_what_was_never_sent_is_no_news() -> None:
     out = Confirmations(100)
     out.send(0.0)
     for lie in (0, 100, 102):
-        out.heard(lie, 0.1)
+        assert out.heard(lie, 1, 0.1) is None
     assert not out.is_confirmed(101)
-    out.heard(101, 0.2)
+    assert out.heard(101, 1, 0.2) == 0.2
     assert out.is_confirmed(101)
+
+
+def test_what_must_arrive_is_confirmed_by_name() -> None:
+    out = Confirmations()
+    out.send(0.0)
+    out.heard(1, 1, 0.0)
+    assert out.send(0.1, must=True) == (2, True, True)
+    assert out.send(0.1, must=True) == (3, True, True)
+    out.send(0.1)
+    out.heard(4, 0b1011, 0.2)
+    assert [out.is_confirmed(n) for n in (1, 2, 3, 4, 5)] == [True, False, True, True, False]
+    for _ in range(99):
+        out.send(0.2)
+    out.heard(103, 2**32 - 1, 0.3)
+    assert [out.is_confirmed(n) for n in (71, 72)] == [False, True]
+
+
+@given(st.sets(st.integers(1, 60), min_size=1))
+def test_a_window_says_which_of_the_last_came(counters) -> None:
+    window = Window()
+    for each in counters:
+        window.admit(each)
+    last = max(counters)
+    for behind in range(32):
+        assert bool(window.came >> behind & 1) == (last - behind in counters)
 
 
 def test_who_never_confirms_is_blocked_until_a_trial_is_confirmed() -> None:
@@ -118,14 +140,14 @@ def test_who_never_confirms_is_blocked_until_a_trial_is_confirmed() -> None:
             out.send(0.1 * number)
     assert out.blocked
     assert [out.is_trial_due(t) for t in (1.0, 1.0, 1.0 + TRIAL_S)] == [True, False, True]
-    out.heard(100 * GIVE_UP, 4.0)
+    out.heard(100 * GIVE_UP, 1, 4.0)
     assert not out.blocked
 
 
 def test_a_confirmation_waits_for_none_itself() -> None:
     out = Confirmations()
     out.send(0.0)
-    out.heard(1, 0.1)
+    out.heard(1, 1, 0.1)
     assert out.confirm() == 2
     assert out.send(5.0) == (3, False, False)
 
@@ -134,15 +156,17 @@ def test_a_confirmation_waits_for_none_itself() -> None:
 
 
 def pair(boot: int = 1) -> tuple[Session, Session]:
-    secrets = [X25519PrivateKey.from_private_bytes(each.link_secret) for each in (A, B)]
-    return Session(A, secrets[0], at(B, boot), 1.0), Session(B, secrets[1], at(A), 1.0)
+    ends = Session(A, at(B, boot), 1.0), Session(B, at(A), 1.0)
+    for end, each in zip(ends, (A, B), strict=True):
+        assert end.agree(X25519PrivateKey.from_private_bytes(each.link_secret))
+    return ends
 
 
 def test_a_packet_opens_at_its_receiver_alone() -> None:
     a, b = pair()
     packet = a.seal(7, True, b"frame")
     assert packet[:8] == b.name
-    assert b.open(packet) == (7, True, 0, b"frame")
+    assert b.open(packet) == (7, True, (0, 0), b"frame")
     assert a.open(packet) is None
 
 
@@ -195,9 +219,9 @@ def test_frames_go_both_ways_and_are_confirmed() -> None:
     with Ends() as ends:
         assert ends.a.send(ends.to_b.address, b"one", 0.0)
         assert ends.b.receive(0.0) == ([(A.member_id, b"one")], [])
-        assert ends.b.settle(0.0) == []
+        ends.b.settle()
         assert ends.a.receive(0.0) == ([], [])
-        assert ends.a.settle(KEPT_S) == []
+        assert ends.a.overdue(KEPT_S) == []
         assert ends.b.send(ends.to_a.address, b"two", 0.0)
         assert ends.a.receive(0.0) == ([(B.member_id, b"two")], [])
         assert not ends.counts
@@ -209,8 +233,8 @@ def test_what_nobody_confirms_goes_another_way_and_then_all_does() -> None:
         for number in range(GIVE_UP):
             assert ends.a.send(ends.to_b.address, b"%d" % number, float(number))
             assert ends.a.due == number + KEPT_S
-            assert ends.a.settle(number + 0.05) == []
-            assert ends.a.settle(number + KEPT_S) == [(ends.to_b.address, b"%d" % number)]
+            assert ends.a.overdue(number + 0.05) == []
+            assert ends.a.overdue(number + KEPT_S) == [(ends.to_b.address, b"%d" % number)]
         assert not ends.a.send(ends.to_b.address, b"more", 10.0)
         assert not ends.a.send(ends.to_b.address, b"more", 10.0)
         ends.b.receive(10.0)
@@ -218,7 +242,7 @@ def test_what_nobody_confirms_goes_another_way_and_then_all_does() -> None:
         ends.b.reach(ends.to_a, "127.0.0.1")
         assert not ends.a.send(ends.to_b.address, b"more", 10.0 + TRIAL_S)
         ends.b.receive(10.0 + TRIAL_S)
-        ends.b.settle(10.0 + TRIAL_S)
+        ends.b.settle()
         ends.a.receive(10.0 + TRIAL_S)
         assert ends.a.send(ends.to_b.address, b"again", 10.0 + TRIAL_S)
 
@@ -233,7 +257,9 @@ def test_a_replayed_packet_is_counted_and_not_heard() -> None:
 
 
 def pair_packet(ends: Ends) -> bytes:
-    return next(iter(ends.a._sessions.values())).seal(10**15, False, b"stolen")
+    session = next(iter(ends.a._sessions.values()))
+    ends.a._agree(session)
+    return session.seal(10**15, False, b"stolen")
 
 
 def test_junk_at_the_port_is_counted_by_name_and_never_raises() -> None:
@@ -283,8 +309,9 @@ def test_who_comes_to_anothers_address_stays_there_when_that_one_is_forgotten() 
 def test_a_link_key_that_nobody_can_agree_on_is_refused() -> None:
     with Ends() as ends:
         ends.a.reach(Reach("tcp://127.0.0.1:7", "f" * 32, 1, bytes(32), 7), "127.0.0.1")
+        for _ in range(2):
+            assert not ends.a.send("tcp://127.0.0.1:7", b"x", 0.0)
         assert ends.counts == {"link keys refused": 1}
-        assert not ends.a.send("tcp://127.0.0.1:7", b"x", 0.0)
 
 
 def test_sessions_are_bounded(monkeypatch) -> None:
@@ -309,6 +336,7 @@ def test_losses_on_the_way_are_told_of_their_sender() -> None:
     rng = random.Random(6)
     with Ends() as ends:
         session = ends.a._sessions[B.member_id]
+        ends.a._agree(session)
         told = []
         for _ in range(10 * LOSS_PACKETS):
             counter, _, asks = session.out.send(0.0)
@@ -328,6 +356,7 @@ def test_what_is_lost_of_everybody_is_held_for_likely_of_those_who_said_little()
         quiet.reach(ends.to_b, "127.0.0.1")
         quiet.send(ends.to_b.address, b"x", 0.0)
         session = ends.a._sessions[B.member_id]
+        ends.a._agree(session)
         told = []
         for _ in range(3 * LOSS_PACKETS):
             session.out.confirm()
@@ -351,10 +380,11 @@ def test_a_flood_is_read_in_bounded_batches(monkeypatch) -> None:
         for _ in range(4):
             ends.a.send(ends.to_b.address, b"x", 0.0)
         assert [len(ends.b.receive(0.0)[0]) for _ in range(3)] == [3, 1, 0]
-        assert len(ends.a.settle(1.0)) == 2
+        assert len(ends.a.overdue(1.0)) == 2
         ends.b.send(ends.to_a.address, b"x", 0.0)
         ends.b.forget(A.member_id)
-        assert ends.b.settle(1.0) == []
+        ends.b.settle()
+        assert ends.b.overdue(1.0) == []
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 in this Python")

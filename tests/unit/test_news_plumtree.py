@@ -92,35 +92,48 @@ def test_stops_go_out_on_lazy_links_too_and_prune_none():
     assert tree.again(stop, "y") == []
 
 
-def test_lazy_links_are_told_in_batches():
-    tree = Tree()
+def test_lossy_links_are_told_in_batches_even_eager_ones_but_not_of_what_they_had():
+    tree = Tree(y=0.3, z=0.3)
     tree.tree.pruned("y", ORIGIN)
-    tree.push(record(1), sender="x")
+    assert tree.push(record(1), sender="x") == ["z"]
     assert tree.timers() == {"have": plumtree.HAVE_S}
-    tree.push(record(2), sender="x", now=0.01)
+    tree.push(record(2), sender="x", now=0.001)
     assert tree.timers() == {}
-    tree.tree.tell_lazy()
-    assert tree.sent == [("y", wire.Have([name(1), name(2)]))]
+    tree.again(record(1), "z")
+    tree.tree.tell()
+    assert tree.sent == [("y", wire.Have([name(1), name(2)])), ("z", wire.Have([name(2)]))]
     tree.push(record(3), sender="x", now=0.2)
     assert tree.timers() == {"have": 0.2 + plumtree.HAVE_S}
 
 
+def test_links_that_lose_nothing_are_told_of_nothing():
+    tree = Tree(z=0.001)
+    tree.tree.pruned("y", ORIGIN)
+    tree.push(record(1), sender="x")
+    assert tree.timers() == {}
+    tree.tree.tell()
+    assert tree.sent == []
+
+
 def test_no_more_is_told_at_once_than_fits(monkeypatch):
     monkeypatch.setattr(plumtree, "MAX_NAMES", 1)
+    tree = Tree(y=0.3)
+    tree.push(record(1), record(2), sender="x")
+    tree.tree.tell()
+    assert tree.sent == [("y", wire.Have([name(1)]))]
+    assert tree.out.counters == {"events not told of": 1}
+
+
+def test_a_link_that_had_what_was_wanted_is_made_eager():
     tree = Tree()
     tree.tree.pruned("y", ORIGIN)
-    tree.push(record(1), record(2), sender="x")
-    tree.tree.tell_lazy()
-    assert tree.sent == [("y", wire.Have([name(1)]))]
-
-
-def test_over_lossy_links_even_eager_ones_are_told_soon_unless_they_had_it():
-    tree = Tree(y=0.3, z=0.3)
-    tree.push(record(1), sender="x")
-    assert tree.timers() == {"have": plumtree.HASTE_S}
-    tree.again(record(1), "z")
-    tree.tree.tell_lazy()
-    assert tree.sent == [("y", wire.Have([name(1)]))]
+    tree.tree.push([record(1)], "y", 0.0, True)
+    tree.sent.clear()
+    tree.tree.mend("s", [record(1)])
+    assert tree.sent == []
+    tree.tree.mend("y", [record(1)])
+    assert tree.sent == [("y", wire.Graft([name(1)], False))]
+    assert tree.tree.eager(ORIGIN) == ["x", "y", "z"]
 
 
 def test_what_had_to_be_wanted_makes_no_copy_over_the_tree_needless():
@@ -133,8 +146,8 @@ def test_what_had_to_be_wanted_makes_no_copy_over_the_tree_needless():
 def test_what_was_told_of_and_does_not_come_is_asked_for_of_one_then_the_next():
     tree = Tree()
     tree.tree.have("x", [name(1)], 0.0)
-    tree.tree.have("y", [name(1)], 0.01)
-    tree.tree.have("y", [name(1)], 0.01)
+    tree.tree.have("y", [name(1)], 0.001)
+    tree.tree.have("y", [name(1)], 0.001)
     assert tree.timers() == {"graft": plumtree.GRAFT_S}
     tree.tree.ask_missing(0.001)
     assert tree.sent == []
@@ -161,6 +174,7 @@ def test_only_so_many_are_missed_at_a_time(monkeypatch):
     tree.tree.have("x", [name(1), name(2)], 0.0)
     tree.tree.ask_missing(1.0)
     assert tree.sent == [("x", wire.Graft([name(1)], True))]
+    assert tree.out.counters == {"events not asked for": 1}
 
 
 def test_who_grafts_gets_that_origins_events_and_what_it_wants_of_late():

@@ -111,8 +111,9 @@ def test_a_state_with_an_owner_is_written_by_that_key_alone() -> None:
 def test_what_there_is_no_room_for_is_counted_but_held_items_still_change() -> None:
     net, (me, other) = pair()
     replica = me.machine.shared.replica
+    writers = [HashKeys(f"writer {number}") for number in range(4)]
     for i in range(crdt.MAX_ENTRIES):
-        replica.join(entry("map:m", item=f"i{i}", value=b"1"))
+        replica.join(entry("map:m", writers[i % 4], item=f"i{i}", value=b"1"))
     new = [entry("map:m", item="one more", value=b"1"), entry("map:m", item="i3", value=b"2")]
     later = msgspec.structs.replace(new[1], clock=STAMP + 1, stamp=STAMP + 1)
     sent = [new[0], wire.sign(later, OTHER)]
@@ -120,6 +121,18 @@ def test_what_there_is_no_room_for_is_counted_but_held_items_still_change() -> N
     assert me.machine.out.counters["shared: no room"] == 1
     assert replica.size == crdt.MAX_ENTRIES
     assert replica.value("map:m")["i3"] == 2
+
+
+def test_no_writer_takes_all_the_room() -> None:
+    replica = Replica(10.0)
+    for i in range(crdt.MAX_OF_ONE):
+        replica.join(entry("map:m", item=f"i{i}", value=b"1"))
+    assert not replica.has_room(entry("map:m", item="more", value=b"1"))
+    assert replica.has_room(entry("map:m", ME, item="more", value=b"1"))
+    assert replica.has_room(entry("map:m", item="i3", value=b"2"))
+    replica.join(entry("map:m", ME, item="i3", stamp=STAMP + 1, value=b"3"))
+    assert replica.has_room(entry("map:m", item="more", value=b"1"))
+    assert replica.size == crdt.MAX_OF_ONE
 
 
 def test_there_are_only_so_many_states() -> None:
@@ -159,6 +172,17 @@ def test_a_write_that_had_not_seen_the_other_is_told_when_it_loses() -> None:
     assert merged in told
     net.give(me, fx.SharedWritten("stigmergy:best:most", "x", b"2"))
     assert got([me], "stigmergy:best:most") == [{"x": 2}]
+
+
+def test_one_that_is_alone_compares_with_nobody_until_it_meets_someone() -> None:
+    net = Net(1)
+    me = net.add("me")
+    net.give(me, fx.SharedWritten("set:s", "x"))
+    net.run(5.0)
+    assert "state digest" not in me.timers
+    other = net.add("other", seeds=["me"])
+    net.run(2.0)
+    assert got([me, other], "set:s") == [["x"]] * 2
 
 
 def test_writes_that_change_nothing_are_not_sent() -> None:

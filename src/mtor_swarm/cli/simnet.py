@@ -20,6 +20,8 @@ from mtor_swarm.swarm.simnet.play import Play
 from mtor_swarm.swarm.simnet.report import Report
 
 MOST_MEMBERS = 20_000
+LARGE, SAMPLE = 1024, 64
+"""In a swarm larger than that a member knows so many others, unless it is told otherwise."""
 _HELP = """\
 Runs the same code that runs on a robot, many times over, in virtual time, and checks at every step
 that each event comes once and in order, that nobody alive is held for dead, that all stays within
@@ -46,6 +48,7 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     names = ", ".join(scenario.shipped())
     add("--scenario", default="calm", metavar="NAME", help=f"one of {names}, or a file.toml")
     add("--members", type=_members, default=100, metavar="N", help="how many members (100)")
+    add("--known", type=_known, metavar="N", help="members that each knows (64 in large swarms)")
     add("--loss", type=_share, metavar="SHARE", help="share of datagrams lost, 0 to 1")
     add("--seed", type=int, default=1, help="the first run's seed (1)")
     add("--runs", type=_members, default=1, metavar="N", help="so many runs, each its seed (1)")
@@ -62,11 +65,21 @@ def run(args: argparse.Namespace) -> int:
     told = scenario.load(args.scenario)
     if args.loss is not None:
         told = msgspec.structs.replace(told, loss=args.loss)
+    known = args.known or (SAMPLE if args.members > LARGE else None)
+    if known:
+        gossip = msgspec.structs.replace(told.gossip, members_known=known)
+        told = msgspec.structs.replace(told, gossip=gossip)
     kept_in = args.failures or paths.state_home() / "simnet_failures.json"
     kept = failures.read(kept_in)
 
     def failure(seed: int) -> Failure:
-        return Failure(scenario=args.scenario, members=args.members, loss=args.loss, seed=seed)
+        return Failure(
+            scenario=args.scenario,
+            members=args.members,
+            loss=args.loss,
+            known=args.known,
+            seed=seed,
+        )
 
     wanted = range(args.seed, args.seed + args.runs)
     again = [each.seed for each in kept if each == failure(each.seed) and each.seed not in wanted]
@@ -118,6 +131,13 @@ def _members(text: str) -> int:
     number = int(text)
     if not 1 <= number <= MOST_MEMBERS:
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and {MOST_MEMBERS}")
+    return number
+
+
+def _known(text: str) -> int:
+    number = int(text)
+    if not 16 <= number <= 8192:
+        raise argparse.ArgumentTypeError(f"{text} is not between 16 and 8192")
     return number
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 
@@ -15,6 +16,7 @@ def split(address: str) -> tuple[str, str]:
     return host.strip("[]"), port
 
 
+@functools.lru_cache(4096)
 def is_ip(host: str) -> bool:
     """Whether the host is an IP address, that nobody has to look up."""
     try:

@@ -76,7 +76,7 @@ class Discovery:
             SERVICE,
             f"{self.member_id}.{SERVICE}",
             port=self.port,
-            addresses=[ipaddress.ip_address(self.host).packed],
+            addresses=[self._own_ip().packed],
             properties={"swarm": self.swarm, "id": self.member_id, "v": str(VERSION)},
             server=f"{self.member_id}.local.",
         )
@@ -92,6 +92,14 @@ class Discovery:
         # Nobody else may have our id, so that there is no need to wait for who might.
         announcing = found.async_register_service(info, cooperating_responders=True)
         asyncio.run_coroutine_threadsafe(announcing, found.loop)
+
+    def _own_ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        try:
+            return ipaddress.ip_address(self.host)
+        except ValueError:
+            raise SwarmError(
+                f"swarm.mdns: {self.host} is a name: give `bind` or `advertise` an IP address"
+            ) from None
 
     def stop(self) -> None:
         """Take the announcement back and close; safe to call twice."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,7 +21,6 @@ from mtor_swarm.events import Event, UnitState, priority_of, to_msgpack
 from mtor_swarm.ports import Radio
 from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.certificates import REVOKED
-from mtor_swarm.swarm.discovery import Discovery
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip.machine import Machine
 from mtor_swarm.swarm.gossip.membership import MemberInfo
@@ -30,6 +30,9 @@ from mtor_swarm.swarm.keyring import Keyring
 from mtor_swarm.swarm.outgoing import Outgoing
 from mtor_swarm.swarm.sharing import SharedStates
 from mtor_swarm.swarm.transport import Transport
+
+if TYPE_CHECKING:
+    from mtor_swarm.swarm.discovery import Discovery
 
 HELD_S = 0.02
 """So often it is looked whether peers have caught up with what we publish."""
@@ -119,6 +122,8 @@ class SwarmDriver:
         self._thread = threading.Thread(target=self._run, name="swarm", daemon=True)
         self._thread.start()
         if self._mdns:
+            from mtor_swarm.swarm.discovery import Discovery  # asyncio takes 5 MiB
+
             self._discovery = Discovery(
                 self._swarm_name, self.member_id, self.address, self.discovered
             )
@@ -301,7 +306,9 @@ class SwarmDriver:
     def _handle(self, item: fx.Input) -> None:
         for effect in self._machine.handle(item, time.monotonic()):
             if isinstance(effect, fx.Send):
-                self._transport.send(effect.address, effect.frame, effect.reliable)
+                self._transport.send(
+                    effect.address, effect.frame, effect.reliable, effect.confirmed
+                )
             elif isinstance(effect, fx.SetTimer):
                 self._timers[effect.key] = effect.at
                 heapq.heappush(self._heap, (effect.at, effect.key))

@@ -7,6 +7,7 @@ one file that only its owner may read; a lock keeps two processes from being the
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import stat
 from pathlib import Path
@@ -123,12 +124,17 @@ def operator_signer(path: str | Path | None = None) -> Identity:
         raise IdentityError(f"{file}: {error.strerror}; make its folder writable") from None
 
 
+@functools.lru_cache(maxsize=1024)
+def _public(raw: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(raw)
+
+
 class Ed25519Verifier:
     """Checks signatures; never raises."""
 
     def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
         try:
-            Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+            _public(public_key).verify(signature, message)
         except (InvalidSignature, ValueError):
             return False
         return True

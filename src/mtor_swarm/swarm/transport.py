@@ -16,24 +16,17 @@ import heapq
 import itertools
 import re
 import socket
+import struct
 import time
 from collections.abc import Callable, Collection
 
 import zmq
 from zmq.utils import z85
-from zmq.utils.monitor import recv_monitor_message
 
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import SwarmError, WireError
 from mtor_swarm.ports import Radio
-from mtor_swarm.swarm.addresses import (
-    advertised,
-    demand_loopback,
-    is_ip,
-    is_ipv6,
-    is_loopback,
-    split,
-)
+from mtor_swarm.swarm import addresses
 from mtor_swarm.swarm.certificates import CertificateError
 from mtor_swarm.swarm.counters import Counters
 from mtor_swarm.swarm.datagrams import Datagrams
@@ -62,6 +55,8 @@ _FAILED = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
+_EVENT = struct.Struct("=H")
+"""How a monitor's message begins; pyzmq's own reader imports asyncio, which takes 5 MiB."""
 _ID = re.compile(rb"^[0-9a-f]{32}$")
 Found = Received | LinkLost | Lossy
 
@@ -105,7 +100,7 @@ class Transport:
         self._identity = identity
         self._keys = keys
         if keys is None:
-            demand_loopback(config)
+            addresses.demand_loopback(config)
         self.counters = Counters()
         self._count = self.counters.count
         self._links: dict[str, Link] = {}
@@ -124,8 +119,8 @@ class Transport:
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         self._waker, self._wakes = socket.socketpair()
-        self._waker.setblocking(False)
-        self._wakes.setblocking(False)
+        for end in (self._waker, self._wakes):
+            end.setblocking(False)
         self._zap = self._context.socket(zmq.ROUTER)
         self._zap.linger = 0
         self._router = self._socket(zmq.ROUTER, self.config.bind)
@@ -148,9 +143,9 @@ class Transport:
         for each in (self._router, self._zap, self._monitor, self._wakes.fileno()):
             self._poller.register(each, zmq.POLLIN)
         bound = self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
-        host, port = split(bound)
+        host, port = addresses.split(bound)
         self._bound_port = int(port)
-        if self.config.datagrams and is_ip(host):
+        if self.config.datagrams and addresses.is_ip(host):
             try:
                 self._datagrams = Datagrams(self._identity, host, self._bound_port, self._count)
             except OSError:  # ZeroMQ carries all then
@@ -158,12 +153,12 @@ class Transport:
             else:
                 self.port = self._datagrams.port
                 self._poller.register(self._datagrams.socket, zmq.POLLIN)
-        return advertised(self.config, bound)
+        return addresses.advertised(self.config, bound)
 
     def _socket(self, kind: int, address: str) -> zmq.Socket[bytes]:
         made = self._context.socket(kind)
         made.linger = 0
-        made.ipv6 = is_ipv6(address)
+        made.ipv6 = addresses.is_ipv6(address)
         made.sndhwm = made.rcvhwm = HWM
         made.maxmsgsize = wire.MAX_FRAME_BYTES + CURVE_BYTES
         made.heartbeat_ivl = HEARTBEAT_MS
@@ -199,7 +194,9 @@ class Transport:
 
     # --- out
 
-    def send(self, address: str, frame: wire.Frame, reliable: bool = False) -> None:
+    def send(
+        self, address: str, frame: wire.Frame, reliable: bool = False, confirmed: bool = False
+    ) -> None:
         """Put a frame on its way; what is small rides a datagram unless it must be `reliable`."""
         if address in self._banished:
             self._count("sends to the revoked")
@@ -210,7 +207,7 @@ class Transport:
             self._count("unsendable")
             return
         datagrams = None if reliable else self._datagrams
-        if datagrams is None or not datagrams.send(address, raw, time.monotonic()):
+        if datagrams is None or not datagrams.send(address, raw, time.monotonic(), confirmed):
             self._put(address, raw)
 
     def _raw(self, frame: wire.Frame) -> bytes:
@@ -231,7 +228,7 @@ class Transport:
             self._count("unsendable")  # a peer may have told us a senseless address
 
     def _connect(self, address: str) -> Link:
-        if self._keys is None and not is_loopback(address):
+        if self._keys is None and not addresses.is_loopback(address):
             raise WireError(f"{address}: beyond loopback, and there are no keys")
         dealer = self._socket(zmq.DEALER, address)
         dealer.reconnect_ivl = RECONNECT_MS
@@ -258,19 +255,19 @@ class Transport:
         """How a member is reached from now on."""
         self._banished.discard(peer.address)
         if self._datagrams is not None:
-            host = split(peer.address)[0]
-            allowed = self._keys is not None or is_loopback(peer.address)
-            self._datagrams.reach(peer, host if allowed and is_ip(host) else "")
+            host = addresses.split(peer.address)[0]
+            allowed = self._keys is not None or addresses.is_loopback(peer.address)
+            self._datagrams.reach(peer, host if allowed and addresses.is_ip(host) else "")
 
-    def hold(self, addresses: Collection[str]) -> None:
+    def hold(self, wanted: Collection[str]) -> None:
         """Keep links open there, which tell at once when a process dies; let idle ones go."""
-        for address in addresses:
+        for address in wanted:
             if address not in self._links and address not in self._banished:
                 with contextlib.suppress(zmq.ZMQError, WireError):
                     self._connect(address)
         until = time.monotonic() - IDLE_S
         for link in list(self._links.values()):
-            if link.used_s < until and link.address not in addresses:
+            if link.used_s < until and link.address not in wanted:
                 self.drop(link.address)
 
     def drop(self, address: str) -> None:
@@ -297,8 +294,7 @@ class Transport:
         if self._delayed:
             dues.append(self._delayed[0][0])
         if self._datagrams is not None:
-            for address, raw in self._datagrams.settle(now):
-                self._put(address, raw)
+            self._datagrams.settle()
             dues.append(self._datagrams.due)
         ready = self._poller.poll(max(0, int((min(dues) - now) * 1000 + 0.999)))
         found: list[Found] = []
@@ -310,7 +306,7 @@ class Transport:
             elif each is self._zap:
                 self._authenticate()
             elif each is self._monitor:
-                recv_monitor_message(self._monitor)
+                self._monitor.recv_multipart()
                 self._count("handshakes refused")
             elif each in self._by_monitor:
                 found += self._link_event(self._by_monitor[each])
@@ -319,6 +315,9 @@ class Transport:
                 found.append(LinkLost(*self._knocks.answer(int(each))))
             elif each == self._wakes.fileno():
                 self._wakes.recv(4096)
+        if self._datagrams is not None:
+            for address, raw in self._datagrams.overdue(time.monotonic()):
+                self._put(address, raw)
         while self._delayed and self._delayed[0][0] <= time.monotonic():
             found.append(heapq.heappop(self._delayed)[2])
         return found
@@ -341,9 +340,13 @@ class Transport:
         found: list[Found] = [*losses]
         for sender, raw in frames:
             try:
+                if self.authority is not None:  # it may have expired since
+                    self.authority.at_link(datagrams.link_of(sender), time.time())
                 found += self._heard(Received(sender, wire.decode(raw)))
             except WireError:
                 self._count("garbage")
+            except CertificateError as error:
+                self._count(str(error))
         return found
 
     def _frame(self, parts: list[zmq.Frame]) -> list[Received]:
@@ -389,12 +392,9 @@ class Transport:
         self._zap.send_multipart([*parts[:2], b"1.0", parts[3], *status, name, b""])
 
     def _link_event(self, link: Link) -> list[Found]:
-        event = recv_monitor_message(link.monitor)["event"]
-        if event == zmq.EVENT_DISCONNECTED:
+        if _EVENT.unpack_from(link.monitor.recv_multipart()[0])[0] == zmq.EVENT_DISCONNECTED:
             return [LinkLost(link.address, False)]
-        if event == zmq.EVENT_CONNECT_RETRIED:
-            refused, descriptor = self._knocks.knock(link.address)
-            if descriptor != NONE:
-                self._poller.register(descriptor, zmq.POLLOUT)
-            return [LinkLost(link.address, True)] if refused else []
-        return []
+        refused, descriptor = self._knocks.knock(link.address)
+        if descriptor != NONE:
+            self._poller.register(descriptor, zmq.POLLOUT)
+        return [LinkLost(link.address, True)] if refused else []

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -36,6 +37,8 @@ from mtor_swarm.swarm.gossip.wire import Entry
 
 MAX_ENTRIES = 4096
 """Entries of all states together that a member holds; of 1.4 kB at most."""
+MAX_OF_ONE = 1024
+"""Of one writer, so that none can take all the room."""
 MAX_STATES = 64
 MAX_COUNT = 2**62
 MAX_BRACKETS = 200
@@ -151,9 +154,9 @@ class State:
         self.slots[slot] = kept
         self._hash = b""
 
-    def drop(self, slot: Slot) -> None:
-        del self.slots[slot]
+    def drop(self, slot: Slot) -> Kept:
         self._hash = b""
+        return self.slots.pop(slot)
 
     @property
     def hash(self) -> bytes:
@@ -167,12 +170,13 @@ class State:
 class Replica:
     """One member's copy of all shared states. Times are Unix seconds."""
 
-    __slots__ = ("_next_expiry", "size", "states", "tombstone_s")
+    __slots__ = ("_next_expiry", "_written", "size", "states", "tombstone_s")
 
     def __init__(self, tombstone_s: float) -> None:
         self.tombstone_s = tombstone_s
         self.states: dict[str, State] = {}
         self.size = 0
+        self._written: Counter[bytes] = Counter()
         self._next_expiry = math.inf
 
     def holds(self, entry: Entry) -> Entry | None:
@@ -190,17 +194,29 @@ class Replica:
 
     def has_room(self, entry: Entry) -> bool:
         """Whether there is a slot left for it."""
+        if self.holds(entry) is not None:
+            return True
         known = entry.state in self.states or len(self.states) < MAX_STATES
-        return self.holds(entry) is not None or (known and self.size < MAX_ENTRIES)
+        return known and self.size < MAX_ENTRIES and self._written[entry.key] < MAX_OF_ONE
 
     def join(self, entry: Entry) -> None:
         """Take in an entry that is news and that there is room for."""
         state = self.states.setdefault(entry.state, State())
         slot = slot_of(entry)
-        self.size += slot not in state.slots
+        if slot in state.slots:
+            self._drop(state, slot)
         state.put(slot, Kept(entry, id_of(entry)))
+        self.size += 1
+        self._written[entry.key] += 1
         if entry.gone:
             self._next_expiry = min(self._next_expiry, self._expires(entry))
+
+    def _drop(self, state: State, slot: Slot) -> None:
+        writer = state.drop(slot).entry.key
+        self.size -= 1
+        self._written[writer] -= 1
+        if not self._written[writer]:
+            del self._written[writer]
 
     def _expires(self, entry: Entry) -> float:
         return hlc.seconds(entry.stamp) + self.tombstone_s
@@ -213,8 +229,7 @@ class Replica:
         for name, state in list(self.states.items()):
             for slot, (entry, _) in list(state.slots.items()):
                 if entry.gone and self._expires(entry) <= wall_s:
-                    state.drop(slot)
-                    self.size -= 1
+                    self._drop(state, slot)
                 elif entry.gone:
                     self._next_expiry = min(self._next_expiry, self._expires(entry))
             if not state.slots:

@@ -134,13 +134,15 @@ Input = (
 class Send(_Value, frozen=True):
     """Put the frame on the link to `address`; `priority` 0 goes first.
 
-    A small frame may ride a datagram, which can be lost, unless it must be `reliable`.
+    A small frame may ride a datagram, which can be lost, unless it must be `reliable`. One that is
+    to be `confirmed` goes over the link too if the peer does not say that it came.
     """
 
     address: str
     frame: Frame
     priority: int = 2
     reliable: bool = False
+    confirmed: bool = False
 
 
 class Reach(_Value, frozen=True):

@@ -58,11 +58,12 @@ class Hearsay:
         doubted = {each.member for each in frame.doubts}
         for fact in frame.facts:
             member = fact.origin
-            if self.learn(member, fact, now):
+            news = self.learn(member, fact, now)
+            if member == sender:
+                self.m.prober.heard(member, now)
+            if news:
                 self._pass_on(member, sender, now)
-            elif member in doubted or member not in self.members.views:
-                continue  # its death is told with it: telling that back would never end
-            elif age_of(fact) < self.members.views[member].age:
+            elif member not in doubted and self._knows_better(member, fact):
                 self.tell(sender, [member])
         fresh = [each for each in frame.doubts if self.doubted(sender, each, now)]
         if fresh and self.members.whole:
@@ -122,10 +123,22 @@ class Hearsay:
         if why:
             self.out.count(why)
             return False
+        if view and fact.boot == view.fact.boot:
+            if self.m.member_id in view.doubts:
+                self.m.prober.refuted(member, now)
+            else:
+                self.m.prober.spoke(member)
         news = self.members.learn_fact(member, fact, now)
         if news:
             self.out.add(fx.Reach(fact.address, member, fact.boot, fact.link, fact.port))
         return news
+
+    def _knows_better(self, member: str, fact: wire.Fact) -> bool:
+        """Whether we have something newer to say than that fact."""
+        view = self.members.views.get(member)
+        if view is None or age_of(fact) >= view.age:
+            return False
+        return fact != view.fact or bool(view.doubts)
 
     def _pass_on(self, member: str, sender: str, now: float) -> None:
         if not self.members.whole:
@@ -219,7 +232,7 @@ class Hearsay:
 
     def tell(self, to: str, members: Iterable[str]) -> None:
         """Tell a member what we hold of those, with the proof of their death if they are dead."""
-        facts = []
+        facts: list[wire.Fact] = []
         doubts: list[wire.Doubt] = []
         for member in members:
             view = self.members.views.get(member)
@@ -228,10 +241,11 @@ class Hearsay:
             elif view is not None:
                 facts.append(view.fact)
                 doubts += view.doubts.values() if view.rank == DEAD else ()
-        most = wire.MAX_TOLD
-        for first in range(0, max(len(facts), len(doubts)), most):
-            piece = slice(first, first + most)
-            self.m.send(to, wire.Spread(facts[piece], doubts[piece]), 1)
+            if max(len(facts), len(doubts)) > wire.MAX_TOLD // 2:
+                self.m.send(to, wire.Spread(facts, doubts), 1)
+                facts, doubts = [], []
+        if facts:
+            self.m.send(to, wire.Spread(facts, doubts), 1)
 
     def tell_near(self, frame: wire.Spread, but: str = "") -> None:
         """Send it to all that we are linked with, but for one."""

@@ -26,6 +26,8 @@ from mtor_swarm.swarm.gossip.shared import Shared
 
 NEWCOMER_S = 10.0
 """One that finds its unit's name taken so soon after its start is the one that must go."""
+FRESH_S = 0.3
+"""A port found closed so soon after its member's news is looked at again."""
 CHECKERS = 16
 """About so many members check a suspect at once, however many there are."""
 
@@ -110,7 +112,7 @@ class Machine:
         }
 
     def handle(self, item: fx.Input, now: float) -> list[fx.Effect]:
-        """What is to be done about this input, most urgent sends first."""
+        """What is to be done about this input: the most urgent sends first, what is told last."""
         self._handlers[type(item)](item, now)
         self._tell_changes(now)
         done = self.out.drain()
@@ -118,7 +120,7 @@ class Machine:
             if isinstance(each, fx.SetTimer):
                 self._due[each.key] = each.at
         if len(done) > 1:
-            done.sort(key=lambda each: each.priority if isinstance(each, fx.Send) else -1)
+            done.sort(key=_turn)
         return done
 
     # --- life
@@ -221,7 +223,9 @@ class Machine:
             self.out.add(fx.SetTimer(f"suspect {member}", at))
             return
         self.hearsay.say_doubt(member, True, now)
-        if view.rank == SUSPECT:
+        if not self.members.is_watched(member):
+            self.members.forget(member)
+        elif view.rank == SUSPECT:
             self.members.bury(member, now)
 
     def _certified(self, item: fx.Certified, now: float) -> None:
@@ -233,12 +237,22 @@ class Machine:
 
     def _link_lost(self, item: fx.LinkLost, now: float) -> None:
         for member in self.members.at(item.address):
-            if item.refused:
-                self.overlay.lost(member, now)
+            view = self.members.views[member]
+            # What an ended process refused may be told after the news of the one that follows it.
+            new = view.rank == ALIVE and now - view.since < FRESH_S
+            if item.refused and not new:
                 self.hearsay.say_doubt(member, True, now)
-                self.overlay.tend(now)
+                self._no_link(member, now)
             else:
                 self.prober.check(member, now)
+
+    def _no_link(self, member: str, now: float) -> None:
+        """There is no link with it. Where it may not even know us, better know another."""
+        self.overlay.lost(member, now)
+        view = self.members.views.get(member)
+        if view and view.rank == ALIVE and not self.members.is_watched(member):
+            self.members.forget(member)
+        self.overlay.tend(now)
 
     def bury(self, member: str, now: float) -> None:
         """Hold a live member for dead."""
@@ -266,8 +280,7 @@ class Machine:
         elif name == "flush":
             self.hearsay.flush(now)
         elif name == "overlay":
-            for silent in self.overlay.tend(now):
-                self.prober.check(silent, now)
+            self.overlay.tend(now)
         elif name == "affirm":
             self._affirm(now)
         elif name == "join":
@@ -291,7 +304,7 @@ class Machine:
     def _affirm(self, now: float) -> None:
         """Keep the links true, and where not all members are known swap some with another."""
         self.out.add(fx.SetTimer("affirm", now + AFFIRM_S))
-        self.overlay.affirm()
+        self.overlay.affirm(now)
         live = self.members.live()
         if not self.members.whole and live:
             self.hearsay.swap(self.rng.choice(live))
@@ -304,8 +317,12 @@ class Machine:
             for info, was in changed:
                 self._tell_change(info, was, now)
             self.overlay.tend(now)
+        silent, self.overlay.silent = self.overlay.silent, []
+        for member in silent:
+            self.prober.check(member, now)
+            self._no_link(member, now)
         for member in self.members.forgotten:
-            self.overlay.lost(member, now)
+            self.overlay.forgotten(member, now)
             self.out.add(fx.Forgotten(member))
         self.members.forgotten = []
         for member, up in self.overlay.changes:
@@ -336,11 +353,6 @@ class Machine:
             later = (self.fact.started_s, self.member_id) > (info.started_s, info.id)
             self.out.add(fx.Conflict(info, later and now - self.started < NEWCOMER_S))
 
-    @property
-    def near(self) -> list[str]:
-        """Whom we are linked with."""
-        return self.overlay.active
-
     def send(
         self, member: str, frame: wire.Frame, priority: int = 2, reliable: bool = False
     ) -> None:
@@ -357,3 +369,10 @@ class Machine:
 
     def _reply(self, item: fx.Replying, now: float) -> None:
         self.send(item.member, wire.Answer(item.askid, item.ok, item.payload), reliable=True)
+
+
+def _turn(effect: fx.Effect) -> int:
+    """Nobody waits for our consumers: an event is passed on before it is delivered here."""
+    if isinstance(effect, fx.Send):
+        return effect.priority
+    return -1 if isinstance(effect, fx.Reach) else 4

@@ -103,7 +103,7 @@ class Membership:
     """The views of other members. Changes pile up in `changed` and `forgotten` until taken.
 
     The table is `whole` until a live member found no room in it; from then on it is a sample of
-    the swarm. Those that are `linked` keep their place.
+    the swarm. Those that are `linked`, or `asked` for a link, keep their place.
     """
 
     def __init__(self, me: str, config: GossipConfig, rng: random.Random) -> None:
@@ -113,6 +113,7 @@ class Membership:
         self.views: dict[str, View] = {}
         self.whole = True
         self.linked: Collection[str] = ()
+        self.asked: Collection[str] = ()
         self.changed: list[tuple[MemberInfo, str]] = []
         self.forgotten: list[str] = []
         self.refused = 0
@@ -142,6 +143,8 @@ class Membership:
         """Whether a doubt would be news: of the very fact that we hold, by a live member."""
         view = self.views.get(doubt.member)
         if view is None or view.rank >= DEAD or witness == doubt.member:
+            return False
+        if not self.is_watched(doubt.member):
             return False
         if doubt.about != view.fact.about:
             return False
@@ -197,16 +200,21 @@ class Membership:
         view = self.views.get(member)
         return view is not None and view.rank <= SUSPECT
 
+    def is_watched(self, member: str) -> bool:
+        """Whether silence of that member says anything: one that may not know us cannot answer."""
+        return self.whole or member in self.linked
+
     def at(self, address: str) -> list[str]:
         """The live members that say that they listen there."""
         return [each for each in self._live if self.views[each].fact.address == address]
 
+    def successor(self, back: int = 0) -> str:
+        """Who comes after us in the circle of live members, by id, or so many before that."""
+        return self._live[(bisect_left(self._live, self.me) - back) % len(self._live)]
+
     def ring(self) -> set[str]:
-        """Who comes before and after us in the circle of live members, by id."""
-        if not self._live:
-            return set()
-        place = bisect_left(self._live, self.me)
-        return {self._live[place - 1], self._live[place % len(self._live)]}
+        """Who comes before and after us in that circle, if anyone."""
+        return {self.successor(1), self.successor()} if self._live else set()
 
     def digest(self, mine: Fact) -> bytes:
         """A hash of who is live; equal hashes mean the same, an empty one says nothing."""
@@ -256,7 +264,8 @@ class Membership:
             self.forget(min(gone, key=lambda each: self.views[each].since))
             return True
         self.whole = False
-        others = [each for each in self._live if each not in self.linked]
+        kept = {*self.linked, *self.asked}
+        others = [each for each in self._live if each not in kept]
         if others:
             self.forget(self.rng.choice(others))
         return bool(others)

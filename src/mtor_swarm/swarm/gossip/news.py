@@ -21,10 +21,14 @@ from mtor_swarm.swarm.gossip.repair import MAX_HEADS, Gap, Repair
 if TYPE_CHECKING:
     from mtor_swarm.swarm.gossip.machine import Machine
 
-BUSY_S = 3.0
+BUSY_S = 2.0
 """Events flowed within this time: digests go out at the busy pace."""
-SETTLE_S = 0.05
-"""What a peer has and we lack is wanted after this time: most of it is on its way."""
+SETTLE_S = 0.1
+"""Of what moved within this time nothing is compared: it is on its way to all."""
+GATHER_S = 0.03
+"""What peers have and we lack is gathered for this long, to want it from one of them."""
+WHOLE_EVERY = 5
+"""Of the digests that are sent while events flow, one in so many is about all streams."""
 PUSH_AGE_S = 10.0
 """An event repaired within this time goes on as if it were new; older ones wait for digests."""
 MAX_PEERS = 16
@@ -54,6 +58,7 @@ class News:
         self._peers: OrderedDict[str, wire.Heads] = OrderedDict()
         self._wanted: dict[StreamKey, float] = {}
         self._lags: deque[tuple[float, int]] = deque(maxlen=64)
+        self._digests = 0
         self._there: list[str] = []
         self._sprouts_sent = 0
         tree, beacons = self.tree, self.beacons
@@ -72,7 +77,7 @@ class News:
         self._timers: dict[str, Callable[[float], None]] = {
             "digest": self._send_digest,
             "want": self._ask_peers,
-            "have": lambda now: tree.tell_lazy(),
+            "have": lambda now: tree.tell(),
             "graft": tree.ask_missing,
             "sprout": self._sprout,
             "beacon": beacons.send,
@@ -161,6 +166,8 @@ class News:
             since = hlc.at(self._wall(now) - PUSH_AGE_S) if frame.upto else 0
             live = [each for each in fresh if each.header.stamp >= since]
             self._push(live, sender, now, bool(frame.upto))
+            if live and frame.upto:
+                self.tree.mend(sender, live)
         if frame.upto:
             start = hlc.at(self._wall(self.m.started))
             for found in self.repair.passed(frame.upto, start, now):
@@ -173,10 +180,11 @@ class News:
     def _take(self, record: Record, now: float) -> bool:
         """Keep and deliver a record if it is new and genuine; whether it is to go on."""
         whole = record.packed.payload is not None
-        if not (
-            self.repair.is_new(record.key, record.seq) if whole else self.repair.proves(record)
-        ):
-            self.out.count("duplicates")
+        repair, key = self.repair, record.key
+        news = repair.is_new(key, record.seq) if whole else repair.proves(record)
+        if not news:
+            had = not whole or repair.had(key, record.seq)
+            self.out.count("duplicates" if had else "no room for events")
         elif record.header.version != wire.VERSION:
             self.out.count("other version")
         elif self._is_over(record, now):
@@ -189,9 +197,17 @@ class News:
             if whole:
                 for ready in self.repair.add(record, now):
                     self._deliver(ready)
-                return True
-            self.repair.learn(record, now)
+            else:
+                self.repair.learn(record, now)
+            self._count_forgotten()
+            return whole
         return False
+
+    def _count_forgotten(self) -> None:
+        streams = self.repair.streams
+        if streams.forgotten:
+            self.out.count("streams forgotten", streams.forgotten)
+            streams.forgotten = 0
 
     def _is_over(self, record: Record, now: float) -> bool:
         """Of a boot that ended, and older than anyone keeps events: someone's recording."""
@@ -263,21 +279,22 @@ class News:
             self.out.add(fx.SetTimer("digest", at))
 
     def _send_digest(self, now: float) -> None:
+        """To a neighbour; while events flow now and then to anyone, about all streams."""
         busy = now < self._busy_until
         self.repair.expire(now)
         pace = self.m.config.digest_busy_s if busy else self.m.config.digest_idle_s
         self.out.add(fx.SetTimer("digest", now + pace))
         self._see_who_is_there(now)
-        assert self.m.fact is not None
-        recent = self.repair.streams.recent() if busy else []
-        digest = wire.Digest(
-            self.repair.streams.digest(), self.m.members.digest(self.m.fact), recent
-        )
-        pools = [list(self.tree.links)]
-        if busy or not pools[0]:
-            pools.append(self.m.members.live())
-        for member in sorted({self.m.rng.choice(pool) for pool in pools if pool}):
-            self._send(member, digest)
+        self._digests += 1
+        whole = not busy or self._digests % WHOLE_EVERY == 0
+        links = list(self.tree.links)
+        pool = self.m.members.live() if (busy and whole) or not links else links
+        streams = self.repair.streams
+        recent = [] if whole else streams.recent(now - SETTLE_S)
+        if pool and (whole or recent):
+            assert self.m.fact is not None
+            digest = wire.Digest(streams.digest(), self.m.members.digest(self.m.fact), recent)
+            self._send(self.m.rng.choice(pool), digest)
 
     # --- the common tree
 
@@ -310,36 +327,43 @@ class News:
         self.m.hearsay.compare(sender, frame.members)
         if frame.events == self.repair.streams.digest():
             return
-        told = wire.Heads(frame.heads, False, False)
-        lacking, behind = self._compare(sender, told, now)
-        if behind:
-            self._send(sender, wire.Heads(self.repair.streams.recent(), False, False))
-        if not (lacking or behind):
-            heads, whole = self.repair.streams.heads(MAX_HEADS)
+        streams, before = self.repair.streams, now - SETTLE_S
+        if not frame.heads:
+            heads, whole = streams.heads(MAX_HEADS)
             self._send(sender, wire.Heads(heads, True, whole))
+            return
+        settled = [each for each in frame.heads if streams.is_settled(each[:3], before)]
+        if self._compare(sender, wire.Heads(settled, False, False), now):
+            self._send(sender, wire.Heads(streams.recent(before), False, False))
 
     def _heads(self, sender: str, frame: wire.Heads, now: float) -> None:
-        _, behind = self._compare(sender, frame, now)
+        behind = self._compare(sender, frame, now)
         if frame.reply and (behind or not frame.whole):
             heads, whole = self.repair.streams.heads(MAX_HEADS)
             self._send(sender, wire.Heads(heads, False, whole))
 
-    def _compare(self, sender: str, frame: wire.Heads, now: float) -> tuple[bool, bool]:
-        """Whether we lack something that the peer has, and the other way round."""
+    def _compare(self, sender: str, frame: wire.Heads, now: float) -> bool:
+        """Want what we lack and the peer has; whether it lacks something that we have."""
         for origin, boot, channel, head in frame.heads:
-            if origin == self.m.member_id and boot == self.m.boot:
-                self._lags.append((now, self._seqs.get(channel, 0) - head))
+            self._note_lag((origin, boot, channel), head, now)
         spans, behind = self.repair.compare(frame.heads, frame.whole)
         if spans:
             self._peers[sender] = frame
             if len(self._peers) > MAX_PEERS:
                 self._peers.popitem(last=False)
             self._busy_until = now + BUSY_S
-            if not self.m.is_due_by("want", now + SETTLE_S):
-                self.out.add(fx.SetTimer("want", now + SETTLE_S))
-        return bool(spans), behind
+            if not self.m.is_due_by("want", now + GATHER_S):
+                self.out.add(fx.SetTimer("want", now + GATHER_S))
+        return behind
+
+    def _note_lag(self, key: StreamKey, head: int, now: float) -> None:
+        """A peer is that far in a stream, which may be ours."""
+        if key[:2] == (self.m.member_id, self.m.boot):
+            self._lags.append((now, self._seqs.get(key[2], 0) - head))
 
     def _serve(self, sender: str, frame: wire.Want, now: float) -> None:
+        for origin, boot, channel, first, _ in frame.spans:
+            self._note_lag((origin, boot, channel), first - 1, now)
         for priority, part in self.repair.serve(frame.spans):
             self._send(sender, part, priority)
 

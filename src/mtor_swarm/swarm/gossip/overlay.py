@@ -10,6 +10,7 @@ so that the links connect the swarm whatever chance does, and halves that meet g
 from __future__ import annotations
 
 import random
+from bisect import insort
 from collections.abc import Callable
 from typing import Literal
 
@@ -20,12 +21,17 @@ from mtor_swarm.swarm.gossip.wire import Fact, Frame, Neighbour, Spread
 
 ANSWER_S = 0.5
 """So long is waited for a link that was asked for; then another member is asked."""
-AFFIRM_S = 10.0
-"""One link is asked for anew so often, which ends links that only one end knows of."""
+MOST_DOUBLED = 7
+"""One that does not answer is left alone for longer each time, up to 64 s: it may be far."""
+AFFIRM_S, AFFIRMED_S = 10.0, 5.0
+"""One link is asked for anew so often, and answered by then: one that one end knows of ends."""
 
 
 class Overlay:
-    """The links of one member: `active`, sorted ids. What changed piles up in `changes`."""
+    """The links of one member: `active`, sorted ids.
+
+    What changed piles up in `changes`, and in `silent` who did not answer, until they are taken.
+    """
 
     def __init__(
         self,
@@ -42,37 +48,43 @@ class Overlay:
         self.mine = mine
         self.active: list[str] = []
         self.changes: list[tuple[str, bool]] = []
+        self.silent: list[str] = []
         self._asked: dict[str, float] = {}
         self._refused: dict[str, float] = {}
+        self._silences: dict[str, int] = {}
+        members.linked, members.asked = self.active, self._asked
 
-    def tend(self, now: float) -> list[str]:
-        """Ask for the links that are lacking; who was asked and stayed silent."""
-        silent = [each for each, until in self._asked.items() if until <= now]
-        for member in silent:
-            self._refused[member] = self._asked.pop(member) + ANSWER_S
+    def tend(self, now: float) -> None:
+        """Ask for the links that are lacking."""
+        for member in [each for each, until in self._asked.items() if until <= now]:
+            self._silences[member] = min(self._silences.get(member, 0) + 1, MOST_DOUBLED)
+            self.silent.append(member)
+            self.lost(member, now)
         self._refused = {each: until for each, until in self._refused.items() if until > now}
         for member in sorted(self._ring() - self._met()):
-            self._ask(member, 0, now)
-        lacking = self.most - 1 - len(self.active) - len(self._asked)
+            self._ask(member, 0, now + ANSWER_S)
+        lacking = self.most - 1 - len({*self.active, *self._asked})
         if lacking > 0:
             met = self._met()
             pool = [each for each in self.members.trusted() if each not in met]
             for member in self.rng.sample(pool, min(lacking, len(pool))):
-                self._ask(member, len(self.active), now)
+                self._ask(member, len(self.active), now + ANSWER_S)
         waiting = [*self._asked.values(), *self._refused.values()]
         if waiting:
             self.out.add(SetTimer("overlay", min(waiting)))
-        return silent
 
     def received(self, sender: str, frame: Neighbour, now: float) -> None:
         """Another member on the link between us."""
+        self._silences.pop(sender, None)
         if not self.members.is_live(sender):
             self.out.count("links of strangers")
         elif frame.word == "ask":
             self._asked_for(sender, frame.links, now)
         elif frame.word == "yes":
-            self._asked.pop(sender, None)
-            self._link(sender, now)
+            if sender in self._asked:
+                self._link(sender, now)
+            elif sender not in self.active:
+                self._say(sender, "no")  # too late: we dropped it meanwhile, or gave up
         else:
             self.lost(sender, now)
         self.tend(now)
@@ -80,15 +92,21 @@ class Overlay:
     def lost(self, member: str, now: float) -> None:
         """There is no link to that member, and for a while it is not asked for one."""
         self._asked.pop(member, None)
-        self._refused[member] = now + ANSWER_S
+        self._refused[member] = now + ANSWER_S * 2 ** self._silences.get(member, 0)
         if member in self.active:
             self.active.remove(member)
-            self._changed(member, False)
+            self.changes.append((member, False))
 
-    def affirm(self) -> None:
-        """Ask for one of our links again."""
+    def forgotten(self, member: str, now: float) -> None:
+        """That member is not known any more."""
+        self._silences.pop(member, None)
+        self.lost(member, now)
+
+    def affirm(self, now: float) -> None:
+        """Ask for one of our links again; it ends if there is no answer."""
         if self.active:
-            self._say(self.rng.choice(self.active), "ask", len(self.active))
+            member = self.rng.choice(self.active)
+            self._ask(member, len(self.active), now + AFFIRMED_S)
 
     def _asked_for(self, sender: str, links: int, now: float) -> None:
         full = len(self.active) >= self.most
@@ -99,10 +117,11 @@ class Overlay:
             self._say(sender, "no")
 
     def _link(self, member: str, now: float) -> None:
+        self._asked.pop(member, None)
         if member in self.active:
             return
-        self.active = sorted([*self.active, member])
-        self._changed(member, True)
+        insort(self.active, member)
+        self.changes.append((member, True))
         if len(self.active) > self.most:
             kept = self._ring() | {member}
             dropped = self.rng.choice([each for each in self.active if each not in kept])
@@ -116,8 +135,8 @@ class Overlay:
         """Who needs not be asked now."""
         return {*self.active, *self._asked, *self._refused}
 
-    def _ask(self, member: str, links: int, now: float) -> None:
-        self._asked[member] = now + ANSWER_S
+    def _ask(self, member: str, links: int, until: float) -> None:
+        self._asked[member] = until
         self._say(member, "ask", links)
 
     def _say(self, member: str, word: Literal["ask", "yes", "no"], links: int = 0) -> None:
@@ -130,8 +149,4 @@ class Overlay:
     def _send(self, member: str, frame: Frame) -> None:
         view = self.members.views.get(member)
         if view is not None:
-            self.out.add(Send(view.fact.address, frame, 1, reliable=True))
-
-    def _changed(self, member: str, up: bool) -> None:
-        self.members.linked = frozenset(self.active)
-        self.changes.append((member, up))
+            self.out.add(Send(view.fact.address, frame, 1, confirmed=True))

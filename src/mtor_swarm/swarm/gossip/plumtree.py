@@ -5,7 +5,8 @@ that every origin's events take the links that were fastest for it. In a small s
 first events take one common tree, which its root, the lowest id, lets grow before there are any.
 A link is eager until a copy comes over it that was not needed. What "needed" means is measured:
 where datagrams are lost, as many links stay eager as it takes for all copies of an event to be
-lost in 0.5 % of cases at most.
+lost in 0.5 % of cases at most. The others are told of events by digests, as of everything else;
+where datagrams are lost all links are told at once as well.
 """
 
 from __future__ import annotations
@@ -24,12 +25,10 @@ from mtor_swarm.swarm.gossip.records import Record
 
 ENOUGH = 0.005
 """The chance that all copies of an event are lost which is small enough."""
-HAVE_S = 0.1
-"""Lazy links are told of events in batches this far apart."""
-GRAFT_S = 0.03
+HAVE_S = 0.01
+"""Lossy links are told of events in batches this far apart."""
+GRAFT_S = 0.01
 """An event that was told of but does not come within this time is asked for."""
-HASTE_S = 0.01
-"""Both times where datagrams are lost; there eager links are told too, for what did not arrive."""
 MAX_NAMES = 256
 MAX_RECENT = 2048
 MAX_MISSING = 512
@@ -158,18 +157,22 @@ class Plumtree:
             for member, haves in self.links.items():
                 if member in (sender, origin):
                     continue
-                eager = member not in lazy or copy.urgent
-                if eager:
+                if member not in lazy or copy.urgent:
                     batches.setdefault(member, []).append(record)
-                haste = bool(self.loss) and self.loss.get(member, 0.0) > ENOUGH
-                if (haste or not eager) and len(haves) < MAX_NAMES:
-                    haves.append(name)
-                    self._timer("have", now + (HASTE_S if haste else HAVE_S))
+                if self.loss and self.loss.get(member, 0.0) > ENOUGH:
+                    self._tell_later(haves, name, now)
         while len(self.recent) > MAX_RECENT:
             self.recent.popitem(last=False)
         for member, batch in batches.items():
             raws = [msgspec.Raw(each.raw) for each in batch]
             self.send(member, wire.Events(raws), min(each.priority for each in batch))
+
+    def _tell_later(self, haves: list[bytes], name: bytes, now: float) -> None:
+        if len(haves) < MAX_NAMES:
+            haves.append(name)
+            self._timer("have", now + HAVE_S)
+        else:
+            self.out.count("events not told of")
 
     def again(self, copy: Copy, sender: str) -> None:
         """One more copy came: if the others were enough, it need not come."""
@@ -195,9 +198,8 @@ class Plumtree:
     # --- frames
 
     def have(self, sender: str, names: list[bytes], now: float) -> None:
-        """A lazy link tells what it has."""
+        """A link tells what it has."""
         sparse = []
-        wait_s = HASTE_S if self.loss.get(sender, 0.0) > ENOUGH else GRAFT_S
         for name in names:
             copy = self.recent.get(name)
             if copy is not None:
@@ -209,10 +211,17 @@ class Plumtree:
                 if len(tellers) < 3 and sender not in tellers:
                     tellers.append(sender)
             elif len(self._missing) < MAX_MISSING:
-                self._missing[name] = (now + wait_s, [sender])
-                self._timer("graft", now + wait_s)
+                self._missing[name] = (now + GRAFT_S, [sender])
+                self._timer("graft", now + GRAFT_S)
+            else:
+                self.out.count("events not asked for")
         if sparse:
             self._graft(sender, sparse, want=False)
+
+    def mend(self, member: str, records: list[Record]) -> None:
+        """What should have come over a tree had to be wanted: from now on it comes from there."""
+        if member in self.links:
+            self._graft(member, [each.packed.name for each in records], want=False)
 
     def _graft(self, member: str, names: list[bytes], want: bool) -> None:
         for tree in {self.recent[each].tree for each in names if each in self.recent}:
@@ -233,8 +242,8 @@ class Plumtree:
 
     # --- timers
 
-    def tell_lazy(self) -> None:
-        """Send what piled up for lazy links."""
+    def tell(self) -> None:
+        """Send what piled up for lossy links."""
         self._set.discard("have")
         for member, haves in self.links.items():
             told = [each for each in haves if not self._came_from(member, each)]

@@ -21,10 +21,11 @@ INDIRECT_STEP, RELIABLE_STEP, LAST_STEP = 4, 8, 12
 After the first wait others are asked to ping it too, after the second the ping goes by the link
 and not by datagram, after the third it is silent: a few lost datagrams cast no doubt.
 """
-FAR_FIRST_S, FAR_TIMES, FAR_MOST_S = 4.0, 4.0, 3600.0
+FAR_FIRST_S, FAR_TIMES, FAR_MOST_S = 4.0, 16.0, 3600.0
 """One that refuted a doubt of ours lives where we do not hear it, as by radio: others watch it.
 
-It is left alone for so long at first, so many times as long each time, until it answers us.
+It is left alone for so long at first, so many times as long after each such doubt, and half as
+long after each answer.
 """
 STALL_S = 0.25
 """A timer that fires this much too late: our own loop was held up."""
@@ -43,7 +44,9 @@ class Prober:
         self.out = out
         self.health = 0
         self._order: list[str] = []
+        self._is_odd = False
         self._waiting: dict[int, str] = {}
+        self._spoke: set[str] = set()
         self._relays: dict[int, tuple[str, str, int]] = {}
         self._far: dict[str, tuple[float, float]] = {}
 
@@ -62,12 +65,22 @@ class Prober:
         self.health = min(MAX_HEALTH, self.health + 1)
 
     def next(self, now: float) -> None:
-        """Probe the next member of a shuffled round; sets its own next timer."""
+        """Probe the next member; sets its own next timer.
+
+        Every other one is who comes after us in the circle of ids, so that nobody goes unprobed
+        for longer than two periods; the rest of a shuffled round comes in between.
+        """
         self.out.add(SetTimer("probe", now + self.config.probe_period_s * self.slowness))
+        self._is_odd = not self._is_odd
+        if self._is_odd and self.members.whole and self.members.live():
+            after = self.members.successor()
+            if self._watches(after, now):
+                self.check(after, now)
+                return
         while self._order and not self._watches(self._order[-1], now):
             self._order.pop()
         if not self._order:
-            self._order = list(self._pool())
+            self._order = [each for each in self._pool() if self._watches(each, now)]
             self.rng.shuffle(self._order)
         if self._order:
             self.check(self._order.pop(), now)
@@ -77,6 +90,7 @@ class Prober:
         if member in self._waiting.values() or not self._watches(member, now):
             return
         number = self._new_number()
+        self._spoke.discard(member)
         self._waiting[number] = member
         self._ping(member, number)
         self._again(number, 1, now)
@@ -88,7 +102,11 @@ class Prober:
             self._waiting.pop(number, None)
             return None
         if step == LAST_STEP:
-            return self._waiting.pop(number)
+            del self._waiting[number]
+            if member not in self._spoke:
+                return member
+            self.refuted(member, now)
+            return None
         if step <= RELIABLE_STEP:
             self._ping(member, number, reliable=step == RELIABLE_STEP)
         if step == INDIRECT_STEP:
@@ -108,21 +126,35 @@ class Prober:
         if self._waiting.get(ack.number) == (ack.member or sender):
             del self._waiting[ack.number]
             if not ack.member:
-                self._far.pop(sender, None)
+                self.heard(sender, now)
             self.health = max(0, self.health - 1)
         elif ack.number in self._relays and self._relays[ack.number][0] == sender:
             member, asker, number = self._relays.pop(ack.number)
             self._send(asker, Ack(number, member))
 
+    def spoke(self, member: str) -> None:
+        """That member says anew that it lives: if it does not answer us even so, it is far."""
+        if member in self._waiting.values():
+            self._spoke.add(member)
+
     def refuted(self, member: str, now: float) -> None:
         """That member, which we found silent, lives: it is the way between us that is bad."""
         if len(self._far) > len(self.members.views):
-            self._far = {
-                each: far for each, far in self._far.items() if each in self.members.views
-            }
+            known = self.members.views.keys() & self._far
+            self._far = {each: self._far[each] for each in known}
         _, wait = self._far.get(member, (0.0, FAR_FIRST_S / FAR_TIMES))
-        wait = min(FAR_MOST_S, wait * FAR_TIMES)
-        self._far[member] = (now + wait, wait)
+        self._leave_alone(member, min(FAR_MOST_S, wait * FAR_TIMES), now)
+
+    def heard(self, member: str, now: float) -> None:
+        """That member itself answered us or our doubt: it is left alone half as long."""
+        if member in self._far:
+            self._leave_alone(member, self._far[member][1] / 2, now)
+
+    def _leave_alone(self, member: str, wait: float, now: float) -> None:
+        if wait < FAR_FIRST_S:
+            del self._far[member]
+        else:
+            self._far[member] = (now + wait, wait)
 
     def _watches(self, member: str, now: float) -> bool:
         until, _ = self._far.get(member, (0.0, 0.0))

@@ -57,6 +57,11 @@ class Repair:
             return self._has_room(seq, 0) and self.streams.has_room_for(key)
         return seq > stream.head and seq not in stream.ahead and self._has_room(seq, stream.head)
 
+    def had(self, key: StreamKey, seq: int) -> bool:
+        """Whether that record was delivered, passed over or is held."""
+        stream = self.streams.get(key)
+        return stream is not None and (seq <= stream.head or seq in stream.ahead)
+
     def _has_room(self, seq: int, head: int) -> bool:
         """What is next in order waits for nothing; the rest is bounded, all streams together."""
         return seq == head + 1 or (self.held < MAX_AHEAD and self.held_bytes < MAX_AHEAD_BYTES)
@@ -98,7 +103,7 @@ class Repair:
             stream.moved_to(stream.head + 1)
         if ready:
             stream.begun = True
-            self.streams.moved(key)
+            self.streams.moved(key, now)
         if stream.head >= stream.known:
             stream.stuck_since = None
         elif ready or stream.stuck_since is None:
@@ -208,7 +213,7 @@ class Repair:
                 stream.begun = True
             head = seq
         stream.moved_to(upto)
-        self.streams.moved(key)
+        self.streams.moved(key, now)
         return found + self._in_order(key, stream, now)
 
 

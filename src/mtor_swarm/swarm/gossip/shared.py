@@ -130,7 +130,7 @@ class Shared:
     def _push(self, now: float) -> None:
         self._next_push = now + DELTA_S
         fresh, self._fresh = list(self._fresh.values()), {}
-        for member in self.m.near:
+        for member in self.m.overlay.active:
             news = [each for each, sender in fresh if member not in (sender, each.origin)]
             for piece in _pieces(news):
                 self.m.send(member, wire.StateDelta(piece))
@@ -148,8 +148,8 @@ class Shared:
     def _send_digest(self, now: float) -> None:
         """Compare with one neighbour; a swarm that shares nothing falls silent."""
         self.replica.expire(now + self.m.wall_offset_s)
-        if self.m.near:
-            to = self.m.rng.choice(self.m.near)
+        if self.m.overlay.active:
+            to = self.m.rng.choice(self.m.overlay.active)
             self.m.send(to, wire.StateDigest(self.replica.hash()), 3)
             if self.replica.states:
                 config, busy = self.m.config, now < self._busy_until

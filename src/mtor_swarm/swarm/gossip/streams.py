@@ -8,6 +8,7 @@ others: the streams of who is gone and of which nothing is stored any more are f
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -19,7 +20,8 @@ MAX_STREAMS = 8192
 """At least twice the events stored: so what a peer may still hold is no forgotten stream's."""
 MAX_OF_ONE = 16
 """Channels of one origin, over its latest boots."""
-RECENT = 8
+RECENT = 12
+"""Streams that moved last: what digests tell of while events flow."""
 
 
 class Stream:
@@ -78,9 +80,10 @@ class Streams:
         self.is_live = is_live
         self.most = max(MAX_STREAMS, 2 * store.most)
         self.forgotten = 0
+        """Streams that had to make way for others, since the last time that was asked."""
         self._all: OrderedDict[StreamKey, Stream] = OrderedDict()
         self._of: dict[str, list[StreamKey]] = {}
-        self._recent: OrderedDict[StreamKey, None] = OrderedDict()
+        self._recent: OrderedDict[StreamKey, float] = OrderedDict()
         self._turn = 0
 
     def __len__(self) -> int:
@@ -129,9 +132,9 @@ class Streams:
             del self._of[key[0]]
         self.forgotten += 1
 
-    def moved(self, key: StreamKey) -> None:
+    def moved(self, key: StreamKey, now: float) -> None:
         """That stream is further now: `recent` tells it."""
-        self._recent[key] = None
+        self._recent[key] = now
         self._recent.move_to_end(key)
         if len(self._recent) > RECENT:
             self._recent.popitem(last=False)
@@ -145,9 +148,14 @@ class Streams:
         total = sum(self._all[each].hash(each) for each in self.current())
         return (total % 2**64).to_bytes(8, "big")
 
-    def recent(self) -> list[Head]:
-        """How far we are where something moved last."""
-        return [(*each, self._all[each].head) for each in self._recent]
+    def recent(self, before: float = math.inf) -> list[Head]:
+        """How far we are where something moved last, and not since that time."""
+        found = [each for each, moved in self._recent.items() if moved <= before]
+        return [(*each, self._all[each].head) for each in found]
+
+    def is_settled(self, key: StreamKey, before: float) -> bool:
+        """Whether that stream has not moved since that time."""
+        return self._recent.get(key, before) <= before
 
     def heads(self, most: int) -> tuple[list[Head], bool]:
         """How far we are, the most urgent streams first; and whether that is all.

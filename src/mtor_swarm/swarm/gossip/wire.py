@@ -240,7 +240,7 @@ class Want(_Frame, frozen=True, tag=16):
 
 
 class Have(_Frame, frozen=True, tag=17):
-    """Plumtree's lazy push: I have these records, which I did not send you."""
+    """Plumtree's lazy push: I have these records, which may not have reached you."""
 
     names: Names
 

@@ -17,6 +17,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     scenario: str
     members: int
     loss: float | None = None
+    known: int | None = None
     seed: int
 
 

@@ -69,11 +69,6 @@ class Member:
         """The member's id in the swarm."""
         return self.machine.member_id
 
-    def state_of(self, other: Member) -> str:
-        """How this one sees the other; empty if it does not know it."""
-        view = self.machine.members.views.get(other.id)
-        return view.info(other.id).state if view else ""
-
 
 class Watch(Protocol):
     """Who looks on: the ledger of a scenario, or a test."""
@@ -234,7 +229,7 @@ class World:
         to = self._at.get(send.address)
         if to is None or not size or not self.network.hears(member.name, to.name):
             return
-        stream = self.network.is_stream(size, send.reliable)
+        stream = self.network.is_stream(size, send.reliable or send.confirmed)
         if stream and not to.up:
             self._refused(member, send.address, REFUSED_S)
             return
