@@ -32,6 +32,8 @@ COMPARE_S = 0.03
 """Who found others' tables different compares again so soon."""
 GATHER_S = 0.02
 """Facts that come thick are gathered for this long, so that many go on in one frame."""
+LOST = 64
+"""Units that are gone, the latest, told to one that asks: it shows whom the swarm has lost."""
 SAMPLE = 16
 """Members told to one that asks, where all are too many."""
 
@@ -264,9 +266,9 @@ class Hearsay:
         return [self.m.member_id, *self.members.live()]
 
     def _some(self) -> list[str]:
-        """All, or where they are too many a few, and ourselves."""
+        """All and the lost, or where they are too many a few, and ourselves."""
         if self.members.whole:
-            return self._all()
+            return self._all() + self.members.lost()[-LOST:]
         live = self.members.live()
         return [self.m.member_id, *self.m.rng.sample(live, min(SAMPLE, len(live)))]
 

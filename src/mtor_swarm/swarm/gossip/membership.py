@@ -195,6 +195,12 @@ class Membership:
         """The members that are held for dead, sorted."""
         return sorted(each for each, view in self.views.items() if view.rank == DEAD)
 
+    def lost(self) -> list[str]:
+        """The units that are dead or have left, the latest last."""
+        views = self.views
+        gone = [e for e, v in views.items() if v.rank >= DEAD and v.fact.role == "unit"]
+        return sorted(gone, key=lambda each: (views[each].since, each))
+
     def is_live(self, member: str) -> bool:
         """Whether that member is known and alive, or at least not proven dead."""
         view = self.views.get(member)
