@@ -129,6 +129,18 @@ def test_a_restarted_member_is_taken_back_with_its_new_boot(seed: int) -> None:
 
 
 @seeds
+def test_a_late_joiner_learns_whom_the_swarm_has_lost(seed: int) -> None:
+    net = Net(seed)
+    members = net.grow(6)
+    net.kill(members[3])
+    net.run(5.0)
+    late = net.add("late", seeds=["m1"], role="observer")
+    net.run(10.0)
+    assert late.sees(members[3]) == "dead"
+    assert all_see(net)
+
+
+@seeds
 def test_a_late_joiner_gets_the_recent_events(seed: int) -> None:
     net = Net(seed)
     members = net.grow(5)
