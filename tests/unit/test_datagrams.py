@@ -24,6 +24,7 @@ from mtor_swarm.swarm.delivery import (
 from mtor_swarm.swarm.gossip.effects import Reach
 from mtor_swarm.swarm.identity import Identity
 
+LATER = 1e9
 A, B = Identity.ephemeral(), Identity.ephemeral()
 
 
@@ -219,7 +220,7 @@ def test_frames_go_both_ways_and_are_confirmed() -> None:
     with Ends() as ends:
         assert ends.a.send(ends.to_b.address, b"one", 0.0)
         assert ends.b.receive(0.0) == ([(A.member_id, b"one")], [])
-        ends.b.settle()
+        ends.b.settle(LATER)
         assert ends.a.receive(0.0) == ([], [])
         assert ends.a.overdue(KEPT_S) == []
         assert ends.b.send(ends.to_a.address, b"two", 0.0)
@@ -242,7 +243,7 @@ def test_what_nobody_confirms_goes_another_way_and_then_all_does() -> None:
         ends.b.reach(ends.to_a, "127.0.0.1")
         assert not ends.a.send(ends.to_b.address, b"more", 10.0 + TRIAL_S)
         ends.b.receive(10.0 + TRIAL_S)
-        ends.b.settle()
+        ends.b.settle(LATER)
         ends.a.receive(10.0 + TRIAL_S)
         assert ends.a.send(ends.to_b.address, b"again", 10.0 + TRIAL_S)
 
@@ -383,7 +384,7 @@ def test_a_flood_is_read_in_bounded_batches(monkeypatch) -> None:
         assert len(ends.a.overdue(1.0)) == 2
         ends.b.send(ends.to_a.address, b"x", 0.0)
         ends.b.forget(A.member_id)
-        ends.b.settle()
+        ends.b.settle(LATER)
         assert ends.b.overdue(1.0) == []
 
 

@@ -42,6 +42,8 @@ ASKING = 1
 """Flag: the sender wants to know that this arrived."""
 KEPT_S, KEPT_MOST_S = 0.1, 1.0
 """So long a frame is kept at least, and at most where confirmations take their time."""
+SETTLE_S = 0.02
+"""A confirmation waits so long for a frame to ride on, and lets more urgent things go first."""
 SLOWNESS = 4
 """How many times the usual time a confirmation may take."""
 _HEAD = struct.Struct(">8sQ")
@@ -124,7 +126,7 @@ class Datagrams:
         self._sessions: dict[str, Session] = {}
         self._by_name: dict[bytes, Session] = {}
         self._by_address: dict[str, Session] = {}
-        self._owing: set[str] = set()
+        self._owing: dict[str, float] = {}
         self._usual_s = KEPT_S / SLOWNESS
         self._loss = Loss(5 * LOSS_PACKETS)
         self._kept: collections.deque[tuple[float, int, Session, bytes]] = collections.deque()
@@ -157,7 +159,7 @@ class Datagrams:
         old = self._sessions.pop(member, None)
         if old is not None:
             self._by_name.pop(old.name, None)
-            self._owing.discard(member)
+            self._owing.pop(member, None)
             self._unlist(old)
 
     def _unlist(self, old: Session) -> None:
@@ -195,7 +197,7 @@ class Datagrams:
         return good
 
     def _put(self, session: Session, packet: bytes) -> bool:
-        self._owing.discard(session.member)
+        self._owing.pop(session.member, None)
         try:
             self.socket.sendto(packet, session.place)
         except OSError as error:
@@ -253,12 +255,15 @@ class Datagrams:
         if took is not None:
             self._usual_s += (took - self._usual_s) / 8
         if asks:
-            self._owing.add(session.member)
+            self._owing.setdefault(session.member, now + SETTLE_S)
         return session, frame
 
-    def settle(self) -> None:
-        """Confirm what asked and got no other answer."""
-        for member in list(self._owing):
+    def settle(self, now: float) -> None:
+        """Confirm what asked some time ago and got no other answer."""
+        while self._owing:
+            member, due = next(iter(self._owing.items()))
+            if due > now:
+                break
             session = self._sessions[member]
             self._put(session, session.seal(session.out.confirm(), False, b""))
 
@@ -277,8 +282,9 @@ class Datagrams:
 
     @property
     def due(self) -> float:
-        """When `overdue` must be called at the latest."""
-        return self._kept[0][0] if self._kept else math.inf
+        """When `settle` or `overdue` must be called at the latest."""
+        kept = self._kept[0][0] if self._kept else math.inf
+        return min(kept, next(iter(self._owing.values()), math.inf))
 
     def rekey(self, identity: Identity) -> None:
         """Agree with every peer anew, on our new link key."""

@@ -12,13 +12,13 @@ certificate for that very key. So no list of members has to be copied around.
 from __future__ import annotations
 
 import contextlib
-import heapq
-import itertools
 import re
+import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 import zmq
 from zmq.utils import z85
@@ -32,12 +32,13 @@ from mtor_swarm.swarm.counters import Counters
 from mtor_swarm.swarm.datagrams import Datagrams
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.effects import LinkLost, Lossy, Reach, Received
+from mtor_swarm.swarm.hearing import Hearing
 from mtor_swarm.swarm.identity import Identity
 from mtor_swarm.swarm.keyring import Keyring
 from mtor_swarm.swarm.knocks import NONE, Knocks, hang_up
+from mtor_swarm.swarm.waiter import Waiter
 
 HWM = 4096
-MAX_DELAYED = 4096
 MAX_BATCH = 256
 CURVE_BYTES = 64
 """More than CURVE (ZeroMQ RFC 26) adds to a frame."""
@@ -91,7 +92,6 @@ class Transport:
         keys: Keyring | None = None,
     ) -> None:
         self.config = config
-        self.radio = radio
         self.port = 0
         """Where datagrams come in; 0: nowhere."""
         self.authority = keys.authority() if keys else None
@@ -104,12 +104,10 @@ class Transport:
         self.counters = Counters()
         self._count = self.counters.count
         self._links: dict[str, Link] = {}
-        self._by_monitor: dict[object, Link] = {}
         self._banished: set[str] = set()
         self._knocks = Knocks()
         self._datagrams: Datagrams | None = None
-        self._delayed: list[tuple[float, int, Received]] = []
-        self._order = itertools.count()
+        self._hearing = Hearing(radio, identity.member_id, self._count)
         self._encoded: tuple[wire.Frame | None, bytes] = (None, b"")
 
     # --- life
@@ -117,7 +115,7 @@ class Transport:
     def open(self) -> str:
         """Bind; the address that others reach us at. SwarmError if the port is taken."""
         self._context = zmq.Context()
-        self._poller = zmq.Poller()
+        self._waiter: Waiter[Found] = Waiter()
         self._waker, self._wakes = socket.socketpair()
         for end in (self._waker, self._wakes):
             end.setblocking(False)
@@ -140,8 +138,10 @@ class Transport:
                 f"{self.config.bind}: cannot listen there: {error.strerror}; choose another "
                 "port in swarm.bind (`*` takes a free one) or stop what holds it"
             ) from None
-        for each in (self._router, self._zap, self._monitor, self._wakes.fileno()):
-            self._poller.register(each, zmq.POLLIN)
+        self._hear(self._router, self._frames)
+        self._hear(self._zap, self._authenticate)
+        self._hear(self._monitor, self._refused)
+        self._waiter.add(self._wakes.fileno(), self._woken)
         bound = self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
         host, port = addresses.split(bound)
         self._bound_port = int(port)
@@ -152,7 +152,7 @@ class Transport:
                 self._count("datagrams not opened")
             else:
                 self.port = self._datagrams.port
-                self._poller.register(self._datagrams.socket, zmq.POLLIN)
+                self._waiter.add(self._datagrams.socket.fileno(), self._packets)
         return addresses.advertised(self.config, bound)
 
     def _socket(self, kind: int, address: str) -> zmq.Socket[bytes]:
@@ -186,6 +186,7 @@ class Transport:
         if self._datagrams is not None:
             self._datagrams.close()
         self._router.disable_monitor()
+        self._waiter.close()
         for each in (self._monitor, self._router, self._zap):
             each.close(0)
         self._waker.close()
@@ -247,8 +248,8 @@ class Transport:
         fact = self.introduction() if self._keys else None
         if fact is not None:
             dealer.send(wire.encode(wire.Spread([fact], [])), zmq.NOBLOCK)
-        self._links[address] = self._by_monitor[link.monitor] = link
-        self._poller.register(link.monitor, zmq.POLLIN)
+        self._links[address] = link
+        self._hear(link.monitor, partial(self._link_events, link))
         return link
 
     def reach(self, peer: Reach) -> None:
@@ -274,8 +275,7 @@ class Transport:
         """Close the link there, if there is one; a later send opens it again."""
         link = self._links.pop(address, None)
         if link is not None:
-            self._poller.unregister(link.monitor)
-            del self._by_monitor[link.monitor]
+            self._waiter.remove(link.monitor.FD)
             link.close()
 
     def banish(self, member: str, address: str) -> None:
@@ -290,59 +290,58 @@ class Transport:
     def poll(self, timeout_s: float) -> list[Found]:
         """Sleep until something arrives, `wake` is called or the time is over."""
         now = time.monotonic()
-        dues = [now + timeout_s]
-        if self._delayed:
-            dues.append(self._delayed[0][0])
+        dues = [now + timeout_s, self._hearing.due]
         if self._datagrams is not None:
-            self._datagrams.settle()
+            self._datagrams.settle(now)
             dues.append(self._datagrams.due)
-        ready = self._poller.poll(max(0, int((min(dues) - now) * 1000 + 0.999)))
-        found: list[Found] = []
-        for each, _ in ready:
-            if each is self._router:
-                found += self._frames()
-            elif self._datagrams is not None and each == self._datagrams.socket.fileno():
-                found += self._packets(self._datagrams)
-            elif each is self._zap:
-                self._authenticate()
-            elif each is self._monitor:
-                self._monitor.recv_multipart()
-                self._count("handshakes refused")
-            elif each in self._by_monitor:
-                found += self._link_event(self._by_monitor[each])
-            elif each in self._knocks:
-                self._poller.unregister(each)
-                found.append(LinkLost(*self._knocks.answer(int(each))))
-            elif each == self._wakes.fileno():
-                self._wakes.recv(4096)
+        found = self._waiter.wait(max(0.0, min(dues) - now))
         if self._datagrams is not None:
             for address, raw in self._datagrams.overdue(time.monotonic()):
                 self._put(address, raw)
-        while self._delayed and self._delayed[0][0] <= time.monotonic():
-            found.append(heapq.heappop(self._delayed)[2])
-        return found
+        return found + self._hearing.late(time.monotonic())
+
+    def _hear(self, source: zmq.Socket[bytes], call: Callable[[], list[Found]]) -> None:
+        """Call when something comes; once now too, for only who found nothing is told of more."""
+        self._waiter.add(source.FD, call)
+        self._waiter.again(source.FD)
+
+    def _woken(self) -> list[Found]:
+        self._wakes.recv(4096)
+        return []
+
+    def _messages(self, source: zmq.Socket[bytes]) -> Iterator[list[zmq.Frame]]:
+        """All that waits there; if that is much, the rest the next time."""
+        for _ in range(MAX_BATCH):
+            try:
+                yield source.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+        self._waiter.again(source.FD)
 
     def _frames(self) -> list[Found]:
         found: list[Found] = []
-        for _ in range(MAX_BATCH):
-            try:
-                parts = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                break
+        for parts in self._messages(self._router):
             try:
                 found += self._frame(parts)
             except (WireError, zmq.ZMQError):
                 self._count("garbage")
         return found
 
-    def _packets(self, datagrams: Datagrams) -> list[Found]:
-        frames, losses = datagrams.receive(time.monotonic())
+    def _refused(self) -> list[Found]:
+        for _ in self._messages(self._monitor):
+            self._count("handshakes refused")
+        return []
+
+    def _packets(self) -> list[Found]:
+        assert self._datagrams is not None
+        now = time.monotonic()
+        frames, losses = self._datagrams.receive(now)
         found: list[Found] = [*losses]
         for sender, raw in frames:
             try:
                 if self.authority is not None:  # it may have expired since
-                    self.authority.at_link(datagrams.link_of(sender), time.time())
-                found += self._heard(Received(sender, wire.decode(raw)))
+                    self.authority.at_link(self._datagrams.link_of(sender), time.time())
+                found += self._hearing.now(Received(sender, wire.decode(raw)), now)
             except WireError:
                 self._count("garbage")
             except CertificateError as error:
@@ -356,7 +355,7 @@ class Transport:
         if self.authority is None:
             if not _ID.match(parts[0].bytes):
                 raise WireError("not from a member")
-            return self._heard(Received(parts[0].bytes.decode(), frame))
+            return self._hearing.now(Received(parts[0].bytes.decode(), frame), time.monotonic())
         try:
             link = bytes.fromhex(str(parts[1].get("User-Id")))
             sender = self.authority.speaker(link, frame, time.time())
@@ -365,36 +364,34 @@ class Transport:
             if str(error) in HOSTILE:
                 hang_up(int(parts[1].get(zmq.SRCFD)), self._bound_port)
             return []
-        return self._heard(Received(sender, frame))
+        return self._hearing.now(Received(sender, frame), time.monotonic())
 
-    def _heard(self, item: Received) -> list[Received]:
-        """What the radio lets us hear now; what it delays comes from a later `poll`."""
-        if self.radio is None:
-            return [item]
-        delay_s = self.radio.delay_s(item.sender, self._identity.member_id)
-        if delay_s is None or len(self._delayed) >= MAX_DELAYED:
-            self._count("not heard")
-            return []
-        if delay_s <= 0:
-            return [item]
-        heapq.heappush(self._delayed, (time.monotonic() + delay_s, next(self._order), item))
+    def _authenticate(self) -> list[Found]:
+        """ZAP (ZeroMQ RFC 27): a link is named by its key, unless that key is revoked."""
+        for frames in self._messages(self._zap):
+            parts = [each.bytes for each in frames]
+            if len(parts) < 9 or self.authority is None:
+                continue
+            status, name = (b"200", b"OK"), parts[8].hex().encode()
+            if self.authority.is_revoked_link(parts[8]):
+                self._count("certificate revoked")
+                status, name = (b"400", b"revoked"), b""
+            self._zap.send_multipart([*parts[:2], b"1.0", parts[3], *status, name, b""])
         return []
 
-    def _authenticate(self) -> None:
-        """ZAP (ZeroMQ RFC 27): a link is named by its key, unless that key is revoked."""
-        parts = self._zap.recv_multipart()
-        if len(parts) < 9 or self.authority is None:
-            return
-        status, name = (b"200", b"OK"), parts[8].hex().encode()
-        if self.authority.is_revoked_link(parts[8]):
-            self._count("certificate revoked")
-            status, name = (b"400", b"revoked"), b""
-        self._zap.send_multipart([*parts[:2], b"1.0", parts[3], *status, name, b""])
+    def _link_events(self, link: Link) -> list[Found]:
+        found: list[Found] = []
+        for parts in self._messages(link.monitor):
+            if _EVENT.unpack_from(parts[0].bytes)[0] == zmq.EVENT_DISCONNECTED:
+                found.append(LinkLost(link.address, False))
+                continue
+            refused, descriptor = self._knocks.knock(link.address)
+            if descriptor != NONE:
+                answer = partial(self._knocked, descriptor)
+                self._waiter.add(descriptor, answer, select.EPOLLOUT)
+            found += [LinkLost(link.address, True)] if refused else []
+        return found
 
-    def _link_event(self, link: Link) -> list[Found]:
-        if _EVENT.unpack_from(link.monitor.recv_multipart()[0])[0] == zmq.EVENT_DISCONNECTED:
-            return [LinkLost(link.address, False)]
-        refused, descriptor = self._knocks.knock(link.address)
-        if descriptor != NONE:
-            self._poller.register(descriptor, zmq.POLLOUT)
-        return [LinkLost(link.address, True)] if refused else []
+    def _knocked(self, descriptor: int) -> list[Found]:
+        self._waiter.remove(descriptor)
+        return [LinkLost(*self._knocks.answer(descriptor))]
