@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mtor_swarm.cli import doctor
+from mtor_swarm.cli import doctor, watching
 from mtor_swarm.cli.main import main
 from tests.swarm.crowd import Crowd, wait_until
 
@@ -41,6 +41,15 @@ def test_the_table_shows_what_points_at_harm_first() -> None:
     assert units == ["r2", "", "r10"]
     assert numbers == ["1", "3", "0"]
     assert [str(each) for each in names][:2] == ["forged", "duplicates"]
+
+
+def test_what_members_say_of_themselves_cannot_move_a_cursor(capsys) -> None:
+    evil = "\x1b[2J\rr1\n"
+    watching.console().print(doctor.table({evil: {evil: 1}}))
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\r" not in out
+    assert len(out.splitlines()) == 2
 
 
 def test_what_is_lacking_is_told_with_the_cure(monkeypatch) -> None:

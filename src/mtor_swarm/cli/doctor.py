@@ -9,14 +9,15 @@ import resource
 import socket
 from concurrent.futures import wait
 
-import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from mtor_swarm.cli.watching import add_seeds, console, settled, watched
+from mtor_swarm.cli.watching import add_seeds, console, plain, settled, watched
 from mtor_swarm.errors import SwarmError
+from mtor_swarm.realm.orders import in_order
+from mtor_swarm.swarm import diagnosis
+from mtor_swarm.swarm.counters import COUNTERS
 from mtor_swarm.swarm.datagrams import BUFFER_BYTES
-from mtor_swarm.swarm.driver import COUNTERS
 from mtor_swarm.swarm.observer import Observer
 from mtor_swarm.swarm.picture import GONE
 
@@ -31,42 +32,6 @@ who means harm, or at keys that do not fit, is red, and the exit code is 1.
 """
 ASK_S = 3.0
 FILES = 1024
-HARM = {
-    "forged": "signed by nobody that it names",
-    "certificate missing": "a member without keys, or of an older version",
-    "certificate forged": "a certificate of another swarm, or made up",
-    "certificate expired": "renew it: `mtor keys issue`",
-    "certificate revoked": "somebody revoked tries to come back",
-    "certificate of another": "a member that says what its certificate does not",
-    "certificate beyond its voucher": "somebody vouches for what they may not",
-    "doubts of what we never said": "somebody makes up that this member is dead",
-    "handshakes refused": "links without the swarm's key, or revoked ones",
-    "datagrams forged": "datagrams in a member's name that it never sealed",
-    "garbage": "what is no frame of ours: a port scan, or another version",
-    "link keys refused": "a member says a link key that nobody can agree with",
-    "other version": "members of another version: bring all to one",
-    "from the future": "a clock is ahead: compare the clocks",
-}
-"""Counts that point at somebody, or at something to put right."""
-LIFE = {
-    "replayed": "sent again by somebody who had heard it",
-    "strangers": "frames from a link whose owner has shown no certificate yet",
-    "certificate outdated": "of a member that has a newer one: a link or a folder of before",
-    "beacons of strangers": "states of units that are not known yet",
-    "datagrams of strangers": "datagrams from before a restart, or from nobody we know",
-    "datagrams replayed": "datagrams that came twice",
-    "datagrams unconfirmed": "sent again over ZeroMQ, since nobody confirmed them",
-    "links of strangers": "wishes of members that are not known yet",
-    "answers dropped": "they came after the time to answer, or to no question",
-    "relays dropped": "probes for others, when they were too many",
-    "duplicates": "events that came again",
-    "gaps": "events that expired before they could be had",
-    "links full": "somebody takes in less than is sent to it",
-    "not heard": "beyond the simulated radio",
-    "stalls": "this process did not get to run in time: its machine is overloaded",
-    "unsendable": "too large, or to an address that leads nowhere",
-}
-"""Counts that small networks and changing swarms have."""
 PARTS = {
     "rclpy": "runs no realm: pip install mtor_swarm[ros], or a ROS 2 distribution",
     "mujoco": "simulates nothing: pip install mtor_swarm[sim]",
@@ -96,7 +61,7 @@ def _run(args: argparse.Namespace, observer: Observer) -> int:
         console().print(table(told))
         for line in lacking():
             console().print(f"this machine {line}", soft_wrap=True)
-    return int(any(name in HARM for each in told.values() for name in each))
+    return int(any(diagnosis.meaning(name).harm for each in told.values() for name in each))
 
 
 run = watched(_run)
@@ -115,8 +80,8 @@ def ask_all(observer: Observer) -> dict[str, dict[str, int]]:
     told: dict[str, dict[str, int]] = {name: {"silent": 1} for name in units}
     for name, answer in asked.items():
         try:
-            told[name] = msgspec.json.decode(answer.result(0), type=dict[str, int])
-        except (SwarmError, TimeoutError, msgspec.DecodeError):
+            told[name] = diagnosis.read(answer.result(0))
+        except (SwarmError, TimeoutError):
             continue
     return told
 
@@ -124,13 +89,13 @@ def ask_all(observer: Observer) -> dict[str, dict[str, int]]:
 def table(told: dict[str, dict[str, int]]) -> Table:
     """A row for each count of each unit, and what it means."""
     found = Table("unit", "count", "of", "", box=None)
-    for name in sorted(told, key=lambda each: (len(each), each)):
+    for name in in_order(told):
         counts = told[name] or {"nothing refused, dropped or lost": 0}
-        for row, what in enumerate(sorted(counts, key=lambda each: (each not in HARM, each))):
-            style = "red" if what in HARM else ""
-            means = HARM.get(what, LIFE.get(what, ""))
-            unit = "" if row else name
-            found.add_row(unit, str(counts[what]), Text(what, style=style), means)
+        for row, what in enumerate(diagnosis.in_order(counts)):
+            harm, means = diagnosis.meaning(what)
+            unit = "" if row else plain(name)
+            style = "red" if harm else ""
+            found.add_row(unit, str(counts[what]), Text(plain(what), style=style), means)
     return found
 
 

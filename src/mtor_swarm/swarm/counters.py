@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 
+COUNTERS = "counters"
+"""The kind of ask that every member answers by itself: its counts, as JSON."""
+
 
 class Counters:
     """Counts by name. The names are ours, never a peer's, so that there are few."""

@@ -21,6 +21,7 @@ from mtor_swarm.events import Event, UnitState, priority_of, to_msgpack
 from mtor_swarm.ports import Radio
 from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.certificates import REVOKED
+from mtor_swarm.swarm.counters import COUNTERS
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip.machine import Machine
 from mtor_swarm.swarm.gossip.membership import MemberInfo
@@ -39,8 +40,6 @@ HELD_S = 0.02
 GOODBYE_S = 0.05
 LONGEST_SLEEP_S = 60.0
 ASK_ROOM = 1024
-COUNTERS = "counters"
-"""The kind of ask that every member answers by itself: its counters, as JSON."""
 LOOK_S = 1.0
 """Idle links and the keys folder are looked at so often, when something wakes us anyhow."""
 
