@@ -23,7 +23,7 @@ from mtor_swarm.events import (
     WorkerChanged,
     make,
 )
-from mtor_swarm.gateway import thumbnails
+from mtor_swarm.gateway import answers
 from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.observer import Observer
 from tests.browser.viewer import PLACES, Viewer
@@ -98,7 +98,7 @@ def test_a_stop_that_cannot_be_sent_is_said_to_be_none(scene: Scene, viewer: Vie
 def test_pictures_that_do_not_come_hold_up_no_stop(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(thumbnails, "ASK_TIMEOUT_S", 3600.0)
+    monkeypatch.setattr(answers, "ASK_TIMEOUT_S", 3600.0)
     names = [f"r{number}" for number in range(1, 9)]
     with Scene(*names) as scene:
         for number, name in enumerate(names):

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import zmq
 from playwright.sync_api import Browser
 
 from mtor_swarm.events import MissionDone, TargetSeen, UnitChanged, WorkerChanged
@@ -197,6 +198,17 @@ def test_a_units_picture_is_shown_or_why_there_is_none(scene: Scene, viewer: Vie
     )
     viewer.shows('[data-unit="r2"] .ill', "perception failed: camera lost")
     viewer.shows('[data-unit="r2"] figure', "perception failed")
+    assert viewer.complaints == []
+
+
+def test_what_a_units_gossip_refused_is_on_its_card(scene: Scene, viewer: Viewer) -> None:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as rude:
+        rude.connect(scene.units["r2"].driver.address)
+        rude.send(b"\xc1")
+        viewer.shows('[data-unit="r2"] .counts .ill', "1 garbage")
+    viewer.page.click('[data-unit="r2"] .name')
+    viewer.shows('[data-unit="r2"] .counts', "what is no frame of ours")
+    assert viewer.page.locator('[data-unit="r1"] .ill').count() == 0
     assert viewer.complaints == []
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import zmq
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -170,6 +171,24 @@ def test_a_unit_that_does_not_exist_is_named(scene: Scene) -> None:
     assert told.status_code == 422
     assert "r9" in told.json()["error"]
     assert "r1" in told.json()["error"]
+
+
+def test_what_a_unit_refused_is_told_with_what_it_means(scene: Scene) -> None:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as rude:
+        rude.connect(scene.units["r2"].driver.address)
+        rude.send(b"\xc1")
+        url = f"{scene.gateway.url}/api/counts"
+        rows = until(
+            "it is told",
+            lambda: [
+                each
+                for each in httpx.get(url, timeout=PATIENCE_S).json().get("r2", [])
+                if each["what"] == "garbage"
+            ],
+        )
+    assert rows[0]["count"] >= 1
+    assert rows[0]["harm"]
+    assert "no frame of ours" in rows[0]["text"]
 
 
 def test_pages_are_shown_what_the_unit_itself_answers(scene: Scene) -> None:

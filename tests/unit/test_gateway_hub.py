@@ -7,7 +7,7 @@ import pytest
 
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import SwarmError
-from mtor_swarm.gateway import hub, thumbnails
+from mtor_swarm.gateway import answers, hub
 from mtor_swarm.gateway.hub import MAX_CLIENTS, MAX_WAITING, Client, Hub
 from mtor_swarm.gateway.thumbnails import Thumbnails
 from mtor_swarm.swarm.observer import Observer
@@ -143,11 +143,11 @@ def test_the_pictures_kept_are_bounded() -> None:
     async def many() -> None:
         camera = Camera()
         pictures = Thumbnails(camera)
-        for number in range(thumbnails.MAX_KEPT + 20):
+        for number in range(answers.MAX_KEPT + 20):
             asking = asyncio.ensure_future(pictures.get(f"r{number}"))
             await asyncio.sleep(0)
             camera.asked[-1].set_result(b"\xff\xd8")
             await asking
-        assert len(pictures._kept) == thumbnails.MAX_KEPT
+        assert len(pictures._kept) == answers.MAX_KEPT
 
     asyncio.run(many())

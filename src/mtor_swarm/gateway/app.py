@@ -5,7 +5,8 @@
 | `GET /` | the viewer, one page; its files under `/static/` |
 | `GET /api/units`, `/api/members`, `/api/events` | what is known now, as JSON lists |
 | `GET /api/plan` | the map: `bounds` and `boxes`, frame `map`, metres |
-| `GET /api/health` | whether anybody is there, and what was dropped |
+| `GET /api/health` | whether anybody is there, and what was dropped here |
+| `GET /api/counts` | what each unit refused, dropped and lost, asked for directly |
 | `GET /api/units/{unit}/thumbnail.jpg` | the unit's latest picture, asked for directly |
 | `GET /api/commands` | the last commands and who has answered what |
 | `POST /api/commands` `{"text": "all units hold"}` | issues a command |
@@ -27,16 +28,23 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from mtor_swarm.errors import CommandError, SwarmError
+from mtor_swarm.gateway.answers import Answers
 from mtor_swarm.gateway.desk import Desk
 from mtor_swarm.gateway.guard import Guard
 from mtor_swarm.gateway.hub import MAX_CLIENTS, Client, Hub, message
 from mtor_swarm.gateway.thumbnails import Thumbnails
 from mtor_swarm.ports import Issuer, Swarm
+from mtor_swarm.realm.orders import in_order
+from mtor_swarm.swarm import diagnosis
+from mtor_swarm.swarm.counters import COUNTERS
+from mtor_swarm.swarm.picture import GONE
 
 STATIC = Path(__file__).parent / "static"
 SNAPSHOT_EVENTS = 300
 SNAPSHOT_BYTES = 512 * 1024
 """Of events in a snapshot: a page that fell behind must be able to catch up."""
+MAX_COUNTED = 64
+"""Units whose counts are told, the first by name: each is asked by itself."""
 PULSE_S = 2.0
 """A page that has heard nothing for three of these shows that it is cut off."""
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
@@ -61,6 +69,7 @@ def create_app(swarm: Swarm, *, plan: dict[str, Any], operator: Issuer) -> FastA
         ("/api/events", gateway.events),
         ("/api/plan", gateway.plan),
         ("/api/health", gateway.health),
+        ("/api/counts", gateway.counts),
         ("/api/commands", gateway.commands),
         ("/api/units/{unit}/thumbnail.jpg", gateway.thumbnail),
     ):
@@ -83,6 +92,7 @@ class _Gateway:
         self._hub = Hub(swarm)
         self._desk = Desk(swarm, operator, self._hub.tell)
         self._thumbnails = Thumbnails(swarm)
+        self._counters = Answers(swarm, COUNTERS)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -122,6 +132,24 @@ class _Gateway:
                 "swarm": known["counters"],
             }
         )
+
+    async def counts(self) -> Response:
+        """By unit; those that have nothing to tell or do not answer are left out."""
+        units = self._swarm.snapshot()["units"]
+        there = [each for each in in_order(units) if units[each]["member_state"] not in GONE]
+        asked = there[:MAX_COUNTED]
+        told = await asyncio.gather(*(self._counted(unit) for unit in asked))
+        return _json({unit: rows for unit, rows in zip(asked, told, strict=True) if rows})
+
+    async def _counted(self, unit: str) -> list[dict[str, Any]]:
+        try:
+            counts = diagnosis.read(await self._counters.get(unit))
+        except SwarmError:
+            return []
+        return [
+            {"what": what, "count": counts[what], **diagnosis.meaning(what)._asdict()}
+            for what in diagnosis.in_order(counts)
+        ]
 
     async def thumbnail(self, unit: str, quiet: bool = False) -> Response:
         """The picture, or why there is none: 404, but 200 where `quiet`.

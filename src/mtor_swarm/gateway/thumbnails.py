@@ -1,37 +1,23 @@
-"""The units' latest camera pictures, asked for once however many pages show them."""
+"""The units' latest camera pictures."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-
 from mtor_swarm.errors import SwarmError
+from mtor_swarm.gateway.answers import Answers
 from mtor_swarm.ports import Swarm
 
-KEEP_S = 1.0
-ASK_TIMEOUT_S = 2.0
 MAX_BYTES = 256 * 1024
-MAX_KEPT = 64
 
 
-class Thumbnails:
-    """A unit's picture, at most `KEEP_S` old. A refusal is kept just as long."""
+class Thumbnails(Answers):
+    """Each unit's picture, a small JPEG."""
 
     def __init__(self, swarm: Swarm) -> None:
-        self._swarm = swarm
-        self._kept: dict[str, tuple[float, asyncio.Future[bytes]]] = {}
+        super().__init__(swarm, "thumbnail")
 
     async def get(self, unit: str) -> bytes:
         """The unit's picture as JPEG; SwarmError says why there is none."""
-        until_s, asked = self._kept.get(unit, (0.0, None))
-        if asked is None or (asked.done() and time.monotonic() >= until_s):
-            self._kept.pop(unit, None)
-            while len(self._kept) >= MAX_KEPT:
-                del self._kept[next(iter(self._kept))]
-            asked = asyncio.wrap_future(self._swarm.ask(unit, "thumbnail", b"", ASK_TIMEOUT_S))
-            self._kept[unit] = (time.monotonic() + KEEP_S, asked)
-        # Shielded: a page that leaves must not take the answer away from the others.
-        picture = await asyncio.shield(asked)
+        picture = await super().get(unit)
         if not picture.startswith(b"\xff\xd8") or len(picture) > MAX_BYTES:
             raise SwarmError(f"{unit} answered with something that is no small JPEG")
         return picture

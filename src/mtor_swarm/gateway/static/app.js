@@ -3,6 +3,7 @@ import { Cards } from "./cards.js";
 import { Command } from "./command.js";
 import { connect } from "./connection.js";
 import { Events } from "./events.js";
+import { watchHealth } from "./health.js";
 import { MapView } from "./map.js";
 import { Mission } from "./mission.js";
 import { Store } from "./store.js";
@@ -49,6 +50,11 @@ connect((message) => store.take(message), (state, text) => {
   document.body.classList.toggle("stale", state !== "live");
   mission.cutOff(state === "lost");
 });
+
+watchHealth(
+  (counts) => store.take({ kind: "counts", counts }),
+  () => at("link").dataset.state === "live" && !document.hidden,
+);
 
 // For tests and the curious: what the page knows and where it has drawn it. Read only.
 window.mtor = Object.freeze({

@@ -16,7 +16,7 @@ export class Cards {
 
   constructor(list, count, store, map) {
     [this.#list, this.#count, this.#store, this.#map] = [list, count, store, map];
-    for (const kind of ["snapshot", "units"]) store.addEventListener(kind, () => this.#plan());
+    for (const kind of ["snapshot", "units", "counts"]) store.addEventListener(kind, () => this.#plan());
     map.addEventListener("chosen", () => this.#plan());
     onTheme(() => this.#plan());
     setInterval(() => this.#plan(), 1000); // "4 s ago" grows by itself
@@ -50,8 +50,10 @@ export class Cards {
         this.#list.querySelector(".none")?.remove();
         this.#list.insertBefore(card.element, this.#list.children[index] ?? null);
       }
-      card.show(this.#store.units.get(name), colourOf(index), this.#map.chosen === name, (worker, state) =>
+      const chosen = this.#map.chosen === name;
+      card.show(this.#store.units.get(name), colourOf(index), chosen, (worker, state) =>
         this.#store.reason(name, worker, state));
+      card.showCounts(this.#store.counts.get(name) ?? [], chosen);
     });
     const count = (...states) => names.filter((name) =>
       states.includes(this.#store.units.get(name).member_state)).length;
@@ -69,6 +71,7 @@ class Card {
     this.heard = part("heard");
     this.facts = part("facts", "p");
     this.workers = part("workers", "p");
+    this.counts = part("workers counts", "p");
     this.picture = new Thumbnail(name);
     this.swatch = part("swatch", "i");
     const title = el("button", { className: "name", type: "button" }, this.swatch, name);
@@ -76,7 +79,7 @@ class Card {
     const body = el(
       "div", { className: "body" },
       el("h3", {}, title, this.doing, this.latch, this.life, this.heard),
-      this.facts, this.workers,
+      this.facts, this.workers, this.counts,
     );
     this.element = el("article", { className: "card" }, body, this.picture.element);
     this.element.dataset.unit = name;
@@ -107,6 +110,18 @@ class Card {
     // What an ill perception has sent last is no longer what the unit sees.
     this.picture.missing = lost || !perception ? "no picture"
       : perception === "active" ? "" : `perception ${perception}`;
+  }
+
+  // What the unit's gossip refused: what points at somebody always, all of it if chosen.
+  showCounts(counts, chosen) {
+    const rows = counts.filter((each) => each.harm || chosen);
+    const told = JSON.stringify([rows, chosen]);
+    if (this.toldCounts === told) return;
+    this.toldCounts = told;
+    this.counts.replaceChildren(...rows.map(({ what, count, harm, text }) => el(
+      "span", { className: `worker ${harm ? "ill" : "life"}`, title: text },
+      `${count} ${what}${chosen && text ? `: ${text}` : ""}`,
+    )));
   }
 
   #showWorkers(workers, reason) {

@@ -11,6 +11,7 @@ export class Store extends EventTarget {
   units = new Map();
   members = new Map();
   commands = new Map();
+  counts = new Map(); // what each unit refused, dropped and lost
   trails = new Map();
   events = [];
   plan = { bounds: null, boxes: [] };
@@ -27,6 +28,7 @@ export class Store extends EventTarget {
     else if (message.kind === "events") this.#add(value);
     else if (message.kind === "command") this.#command(value);
     else if (message.kind === "pulse") setNow(value.now_s);
+    else if (message.kind === "counts") this.counts = new Map(Object.entries(value));
     else return; // a newer gateway may tell more
     this.dispatchEvent(new Event(message.kind));
   }
