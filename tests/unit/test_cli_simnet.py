@@ -56,7 +56,7 @@ def test_a_failed_seed_is_kept_played_first_and_let_go_once_it_passes(
     assert failures.read(kept) == [Failure(scenario=str(own), members=5, seed=7)]
     own.write_text(SHORT.format(settle=5.0))
     assert main(words(tmp_path, own, "--seed", "8")) == 0
-    assert "the seeds that failed last time: 7" in capsys.readouterr().out
+    assert "the seeds that failed before: 7" in capsys.readouterr().out
     assert failures.read(kept) == []
 
 
@@ -74,12 +74,20 @@ def test_a_mistake_is_one_line(tmp_path, own, capsys, more: list[str], wanted: s
 
 
 @pytest.mark.parametrize(
-    "more", [["--members", "0"], ["--known", "2"], ["--loss", "1.5"], ["--loss", "nan"]]
+    "more",
+    [
+        ["--members", "0"],
+        ["--members", "few"],
+        ["--known", "2"],
+        ["--loss", "1.5"],
+        ["--loss", "nan"],
+    ],
 )
-def test_a_number_out_of_bounds_is_refused(tmp_path, own, more: list[str]) -> None:
+def test_a_number_out_of_bounds_is_refused(tmp_path, own, capsys, more: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words(tmp_path, own, *more))
     assert caught.value.code == 2
+    assert f"{more[1]} is no number from" in capsys.readouterr().err
 
 
 def test_a_sparkline_rises_with_the_numbers() -> None:

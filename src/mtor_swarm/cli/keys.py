@@ -87,9 +87,12 @@ def _home(parser: argparse.ArgumentParser) -> None:
 
 
 def _days(text: str) -> float:
-    days = float(text)
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
     if not 0 < days <= 36500:
-        raise argparse.ArgumentTypeError(f"{text}: from a moment to 36500 days")
+        raise argparse.ArgumentTypeError(f"{text}: give days, up to 36500")
     return days
 
 

@@ -62,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
     """Play; 1 if an invariant failed in any run."""
     if args.plot and args.plot.suffix != ".png":
         raise SwarmError(f"{args.plot}: --plot writes PNG files: name it so")
+    for path in (args.json, args.plot):
+        if path:
+            _check(path)
     told = scenario.load(args.scenario)
     if args.loss is not None:
         told = msgspec.structs.replace(told, loss=args.loss)
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     again = [each.seed for each in kept if each == failure(each.seed) and each.seed not in wanted]
     console = Console()
     if again:
-        console.print(f"first the seeds that failed last time: {', '.join(map(str, again))}")
+        console.print(f"first the seeds that failed before: {', '.join(map(str, again))}")
     reports = []
     for seed in [*again, *wanted]:
         report = _play(args, told, seed, console)
@@ -94,8 +97,8 @@ def run(args: argparse.Namespace) -> int:
         kept = [each for each in kept if each != failure(seed)]
         if not report.ok:
             kept.append(failure(seed))
-    if kept or kept_in.exists():
-        failures.write(kept_in, kept)
+        if kept or kept_in.exists():
+            failures.write(kept_in, kept)
     if args.json:
         _write(args.json, msgspec.json.format(msgspec.json.encode(reports)))
     if args.plot:
@@ -120,6 +123,14 @@ def _play(
     return report
 
 
+def _check(path: Path) -> None:
+    """SwarmError for a file that could not be written after a long run."""
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise SwarmError(f"{path}: cannot be written: {error.strerror}") from None
+
+
 def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
@@ -128,21 +139,22 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _members(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MOST_MEMBERS:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {MOST_MEMBERS}")
-    return number
+    return int(_between(text, int, 1, MOST_MEMBERS))
 
 
 def _known(text: str) -> int:
-    number = int(text)
-    if not 16 <= number <= 8192:
-        raise argparse.ArgumentTypeError(f"{text} is not between 16 and 8192")
-    return number
+    return int(_between(text, int, 16, 8192))
 
 
 def _share(text: str) -> float:
-    share = float(text)
-    if not (math.isfinite(share) and 0 <= share <= 1):
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return share
+    return _between(text, float, 0, 1)
+
+
+def _between(text: str, kind: type[int] | type[float], least: int, most: int) -> float:
+    try:
+        number = kind(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most:  # nor is what is not a number
+        raise argparse.ArgumentTypeError(f"{text} is no number from {least} to {most}")
+    return number
