@@ -83,6 +83,11 @@ def test_every_mtor_line_of_the_documents_is_understood(line: str):
     assert hasattr(cli._parser(words).parse_args(words), "run")
 
 
+def test_every_command_is_in_the_readmes_table():
+    told = re.findall(r"^\| `mtor ([a-z]+)", text_of("README.md"), re.MULTILINE)
+    assert sorted(told) == sorted(cli.COMMANDS)
+
+
 def test_every_make_target_of_the_documents_exists():
     targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE))
     for path in DOCUMENTS:
