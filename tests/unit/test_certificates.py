@@ -209,3 +209,32 @@ def test_a_known_link_stays_shut_until_it_shows_something_better(authority) -> N
             authority.speaker(R1.link_public, frame, NOW + 10)
     newer = fact(shown=certificate(generation=2, expires_s=NOW + 100))
     assert authority.speaker(R1.link_public, spread(newer), NOW + 10) == R1.member_id
+
+
+def test_nobody_vouches_for_a_link_that_is_anothers(authority) -> None:
+    authority.check(certificate(), NOW)
+    ada = certificate(ADA, "ada", "viewer")
+    made = Certificate(EYE.public_key, R1.link_public, "ada", "observer", 1, NOW + 9, ada)
+    assert refusal(authority, certificates.make(made, ADA)) == "certificate beyond its voucher"
+    authority.revoke(revocation(ADA.member_id, SYSOP, NOW))
+    assert not authority.is_revoked_link(R1.link_public)
+    assert authority.speaker(R1.link_public, wire.Ping(1), NOW) == R1.member_id
+
+
+def test_a_link_that_was_vouched_for_first_is_its_owners_once_that_one_comes(authority) -> None:
+    ada = certificate(ADA, "ada", "viewer")
+    made = Certificate(EYE.public_key, R1.link_public, "ada", "observer", 1, NOW + 9, ada)
+    authority.check(certificates.make(made, ADA), NOW)
+    authority.check(certificate(), NOW)
+    assert authority.speaker(R1.link_public, wire.Ping(1), NOW) == R1.member_id
+
+
+def test_a_crowd_that_is_vouched_for_drives_out_nobody_but_its_own(authority, monkeypatch) -> None:
+    monkeypatch.setattr(certificates, "MAX_KNOWN", 4)
+    authority.check(certificate(), NOW)
+    ada = certificate(ADA, "ada", "viewer")
+    for _ in range(9):
+        eye = Identity.ephemeral()
+        authority.check(certificate(eye, "ada", "observer", signer=ADA, by=ada), NOW)
+    assert authority.at_link(R1.link_public, NOW) is not None
+    assert authority.at_link(eye.link_public, NOW) is not None

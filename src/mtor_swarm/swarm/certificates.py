@@ -122,6 +122,9 @@ class Authority:
             newest = self._newest.get(certificate.member, 0)
             _keep(self._newest, certificate.member, max(newest, certificate.generation))
         self._stands(certificate, wall_s)
+        held = self._links.get(certificate.link)
+        if certificate.by and held is not None and held.member != certificate.member:
+            raise CertificateError("certificate beyond its voucher")  # that link is another's
         _keep(self._links, certificate.link, certificate)
         return certificate
 
@@ -217,8 +220,12 @@ class Authority:
 
 
 def _keep(known: dict[_K, _V], key: _K, value: _V) -> None:
-    """Remember as the newest; forget the oldest when there are too many."""
+    """Remember as the newest; of too many forget the oldest, first of those vouched for.
+
+    They cost their voucher nothing, and so would drive out those whom the swarm's key vouches for.
+    """
     known.pop(key, None)
     known[key] = value
     if len(known) > MAX_KNOWN:
-        del known[next(iter(known))]
+        vouched = (each for each, it in known.items() if isinstance(it, Certificate) and it.by)
+        del known[next(vouched, next(iter(known)))]
