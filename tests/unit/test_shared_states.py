@@ -312,3 +312,46 @@ def test_an_owner_may_carry_what_it_signed() -> None:
     shared.reserve("map:mine", OTHER.public_key)
     shared.carry(entry("map:mine", value=b"1"))
     assert shared.get("map:mine") == {"x": 1}
+
+
+SWARM = HashKeys("the swarm's key")
+
+
+def owned(stamp: int = STAMP) -> wire.Entry:
+    return entry("map:revoked", SWARM, item="thief", value=b"true", stamp=stamp)
+
+
+def test_nobody_fills_the_room_of_a_state_with_an_owner() -> None:
+    net, (me, other) = pair()
+    me.machine.shared.owners["map:revoked"] = SWARM.public_key
+    junk = [entry(f"map:m{i}", value=b"1") for i in range(crdt.MAX_STATES)]
+    net.give(me, fx.Received(other.id, wire.StateDelta(junk)))
+    for i in range(4):
+        rude = HashKeys(f"rude {i}")
+        many = [entry("map:m0", rude, item=f"{i} {n}", value=b"1") for n in range(crdt.MAX_OF_ONE)]
+        for piece in range(0, len(many), 256):
+            net.give(me, fx.Received(other.id, wire.StateDelta(many[piece : piece + 256])))
+    net.give(me, fx.Received(other.id, wire.StateDelta([owned()])))
+    replica = me.machine.shared.replica
+    assert replica.entries("map:revoked") == [owned()]
+    assert len(replica.states) == crdt.MAX_STATES
+    assert replica.size == crdt.MAX_ENTRIES + 1
+    assert me.machine.out.counters["shared: no room"]
+
+
+def test_a_state_with_an_owner_is_bounded_too(monkeypatch) -> None:
+    monkeypatch.setattr(crdt, "MAX_ENTRIES", 2)
+    replica = Replica(60.0)
+    for i in range(2):
+        assert replica.has_room(entry("map:m", item=f"{i}", value=b"1"), {"map:m"})
+        replica.join(entry("map:m", item=f"{i}", value=b"1"))
+    assert not replica.has_room(entry("map:m", item="more", value=b"1"), {"map:m"})
+
+
+def test_a_clock_that_is_behind_hides_no_revocation() -> None:
+    net, (me, other) = pair()
+    me.machine.shared.owners["map:revoked"] = SWARM.public_key
+    ahead = STAMP + (3_600_000 << 16)
+    net.give(me, fx.Received(other.id, wire.StateDelta([owned(ahead)])))
+    assert me.machine.shared.replica.entries("map:revoked") == [owned(ahead)]
+    assert me.machine.out.counters["from the future"] == 1

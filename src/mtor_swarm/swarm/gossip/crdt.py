@@ -27,7 +27,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -192,11 +192,16 @@ class Replica:
             return rank_of(entry) > rank_of(held)
         return not (entry.gone and self._expires(entry) <= wall_s)
 
-    def has_room(self, entry: Entry) -> bool:
-        """Whether there is a slot left for it."""
+    def has_room(self, entry: Entry, owned: Collection[str] = ()) -> bool:
+        """Whether there is a slot left for it; those states that are owned have room of their own.
+
+        So nobody can fill the place where the swarm's key says who is trusted no more.
+        """
         if self.holds(entry) is not None:
             return True
-        known = entry.state in self.states or len(self.states) < MAX_STATES
+        if entry.state in owned:
+            return self._written[entry.key] < MAX_ENTRIES
+        known = entry.state in self.states or len(self.states.keys() | owned) < MAX_STATES
         return known and self.size < MAX_ENTRIES and self._written[entry.key] < MAX_OF_ONE
 
     def join(self, entry: Entry) -> None:
