@@ -328,6 +328,9 @@ def test_a_new_link_key_is_agreed_on_with_everyone() -> None:
     with Ends() as ends:
         fresh = A.with_new_link()
         ends.a.rekey(fresh)
+        ends.a.send(ends.to_b.address, b"too early", 0.0)
+        assert ends.b.receive(0.0)[0] == []
+        assert ends.counts == {"datagrams of strangers": 1}  # and none that looks forged
         ends.b.reach(at(fresh, port=ends.a.port), "127.0.0.1")
         assert ends.a.send(ends.to_b.address, b"x", 0.0)
         assert ends.b.receive(0.0)[0] == [(A.member_id, b"x")]

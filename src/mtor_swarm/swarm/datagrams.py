@@ -2,9 +2,9 @@
 
 A packet is name (8 bytes), counter (8), and sealed with ChaCha20-Poly1305 (RFC 8439): flags (1),
 the highest counter heard from the receiver (8), which of the 32 up to it came (4), the frame.
-Names come from both ids and boots, one a direction; keys by HKDF (RFC 5869) from those and the
-X25519 secret of both link keys (RFC 7748). Counters start at the microsecond, so that none repeats
-under a key, even if a boot count came from a backup.
+Names come from both ids, boots and link keys, one a direction; keys by HKDF (RFC 5869) from those
+and the X25519 secret of both link keys (RFC 7748). Counters start at the microsecond, so that none
+repeats under a key, even if a boot count came from a backup.
 
 Where a frame is not sure to arrive (`delivery`) it is also kept, and handed back to go over ZeroMQ
 if nobody confirms; who never confirms gets no more.
@@ -62,8 +62,8 @@ class Session:
         self.out = Confirmations(int(wall_s * 1e6))
         self.window = Window()
         self.loss = Loss(LOSS_PACKETS)
-        mine = f"{me.member_id} {me.boot}"
-        theirs = f"{peer.member} {peer.boot}"
+        mine = f"{me.member_id} {me.boot} {me.link_public.hex()}"
+        theirs = f"{peer.member} {peer.boot} {peer.link.hex()}"
         self._directions = (
             f"mtor datagram 1 {mine} {theirs}".encode(),
             f"mtor datagram 1 {theirs} {mine}".encode(),
