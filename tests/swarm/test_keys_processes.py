@@ -140,3 +140,16 @@ def test_an_observer_is_let_in_by_its_owners_folder(keyed) -> None:
     finally:
         for each in eyes:
             each.stop()
+
+
+def test_who_is_revoked_takes_nobody_along_whose_address_it_gave_for_its_own(keyed) -> None:
+    r0, r1 = keyed.run("r0"), keyed.run("r1")
+    meet(r0, r1)
+    keyed.run("r2", advertise=r1.address)
+    r0.wait("r2 is there", lambda said: any(e.get("unit") == "r2" for e in said))
+    keyring.revoke(keyed.home, "r2", time.time())
+    keyring.hand_on(keyed.home, keyed.folder / "r0-keys")
+    wait_until("told", lambda: len(keyring.read(keyed.folder / "r1-keys").revoked) == 1)
+    r0.write()
+    r1.write()
+    wait_until("heard", lambda: r1.numbers("r0") == [1] and r0.numbers("r1") == [1])

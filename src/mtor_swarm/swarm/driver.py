@@ -293,8 +293,11 @@ class SwarmDriver:
         told = [each for each in entries if each.item == member and not each.gone]
         if authority is None or not told or not authority.revoke(told[0]):
             return
-        view = self._machine.members.views.get(member)
-        self._transport.banish(member, view.fact.address if view else "")
+        members = self._machine.members
+        for each, view in members.views.items():
+            if each == member or authority.is_revoked_link(view.fact.link):
+                mine = all(other == each for other in members.at(view.fact.address))
+                self._transport.banish(each, view.fact.address if mine else "")
         self._log(f"swarm: {member} was revoked{': that is us' * (member == self.member_id)}")
         try:
             keyring.keep_revocations(Path(self._folder), authority.revoked.values())
@@ -348,7 +351,9 @@ class SwarmDriver:
         old = self._members.get(info.id)
         gone = info.state in ("dead", "left")
         if gone or (old is not None and old.address != info.address):
-            self._transport.drop((old or info).address)
+            place = (old or info).address
+            if not self._machine.members.at(place):  # nobody ends another's link
+                self._transport.drop(place)
         self._members[info.id] = info
         self._on_member(info, effect.was)
 
