@@ -9,6 +9,7 @@ import pytest
 
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.swarm import keyring
+from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.identity import Identity
 from mtor_swarm.swarm.observer import Observer
 from tests.swarm.crowd import Crowd, Process, wait_until
@@ -153,3 +154,19 @@ def test_who_is_revoked_takes_nobody_along_whose_address_it_gave_for_its_own(key
     r0.write()
     r1.write()
     wait_until("heard", lambda: r1.numbers("r0") == [1] and r0.numbers("r1") == [1])
+
+
+def test_a_unit_is_asked_and_not_who_watches_with_its_keys() -> None:
+    driver = Observer(SwarmConfig())._driver
+    for who, role, state in [("1", "observer", "alive"), ("2", "unit", "suspect")]:
+        driver._members[who] = MemberInfo(
+            id=who,
+            unit="r1",
+            role=role,
+            address="tcp://127.0.0.1:1",
+            boot=1,
+            incarnation=1,
+            state=state,
+            started_s=0.0,
+        )
+    assert driver._resolve("r1") == "2"

@@ -197,7 +197,8 @@ class SwarmDriver:
         if name in known:
             return name
         named = [each for each in known.values() if each.unit == name]
-        named.sort(key=lambda each: ("alive", "suspect", "dead", "left").index(each.state))
+        states = ("alive", "suspect", "dead", "left")
+        named.sort(key=lambda each: (each.role != "unit", states.index(each.state)))
         return named[0].id if named else None
 
     def _put(self, item: fx.Input, priority: int) -> None:
