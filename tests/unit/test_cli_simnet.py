@@ -11,6 +11,7 @@ from mtor_swarm.cli import simnet_show
 from mtor_swarm.cli.main import main
 from mtor_swarm.swarm.simnet import failures
 from mtor_swarm.swarm.simnet.failures import Failure
+from mtor_swarm.swarm.simnet.report import BARS_EACH, histogram
 
 SHORT = 'about = "x"\nfor_s = 1.0\nsettle_s = {settle}\n'
 LONELY = '[[steps]]\nat_s = 0.1\ndo = "part"\nshare = 0.5\n'
@@ -34,7 +35,8 @@ def test_a_run_prints_a_table_and_writes_reports_and_a_picture(tmp_path, own, ca
     assert main(words(tmp_path, own, "--runs", "2", *files)) == 0
     told = capsys.readouterr().out
     assert "copies of an event a member" in told
-    assert "(p99)" in told
+    assert "1 ms    10 ms   100 ms  1 s     10 s    100 s" in told
+    assert "all hold" in told
     assert [each["seed"] for each in json.loads(made[0].read_text())] == [1, 2]
     assert made[1].read_bytes().startswith(b"\x89PNG")
     assert not (tmp_path / "failures.json").exists()
@@ -93,3 +95,13 @@ def test_a_number_out_of_bounds_is_refused(tmp_path, own, capsys, more: list[str
 def test_a_sparkline_rises_with_the_numbers() -> None:
     assert simnet_show.sparkline([0, 1, 4, 8]) == " ▁▄█"
     assert simnet_show.sparkline([0, 0]) == "  "
+
+
+def test_late_deliveries_are_as_plain_as_early_ones() -> None:
+    found = histogram([0.0, 0.001, 0.0105, 0.0105, 1.05, 99.0, 1e6])
+    assert {bar: number for bar, number in enumerate(found) if number} == {
+        0: 2,
+        BARS_EACH: 2,
+        3 * BARS_EACH: 1,
+        len(found) - 1: 2,
+    }

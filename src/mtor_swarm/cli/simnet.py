@@ -114,7 +114,8 @@ def _play(
 ) -> Report:
     began = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    quiet = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task(f"{args.scenario}, {args.members} members, seed {seed}")
         play = Play(args.scenario, told, args.members, seed)
         report = play.run(lambda now, end: bar.update(task, completed=now, total=end))

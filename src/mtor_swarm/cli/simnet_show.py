@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from mtor_swarm.errors import SwarmError
-from mtor_swarm.swarm.simnet.report import Figures, Report
+from mtor_swarm.swarm.simnet.report import BARS, BARS_EACH, DECADES, Figures, Report
 
 SPARKS = " ▁▂▃▄▅▆▇█"
+TICKS = ("1 ms", "10 ms", "100 ms", "1 s", "10 s", "100 s")
 WIDTH, HEIGHT, MARGIN = 800, 260, 48
+GREY = (225, 225, 225)
 _INKS = [(180, 120, 40), (60, 140, 60), (60, 60, 200), (150, 60, 150), (40, 140, 190)]
 """Blue, green, red, purple, ochre: BGR."""
 
@@ -28,9 +30,14 @@ def table(report: Report, console: Console) -> None:
     console.print(shown)
     bars = sparkline(report.latency_histogram)
     if bars.strip():
-        console.print(f"latency 0 ms |{bars}| {report.latency_s.p99 * 1e3:.1f} ms (p99)")
+        console.print(f" latency  {bars}\n          {ticks()}", highlight=False)
     for each in report.violations:
         console.print(each, style="red", highlight=False, markup=False)
+
+
+def ticks() -> str:
+    """The axis under the sparkline."""
+    return "".join(each.ljust(BARS_EACH) for each in TICKS).rstrip()
 
 
 def rows(report: Report) -> list[tuple[str, str]]:
@@ -49,6 +56,7 @@ def rows(report: Report) -> list[tuple[str, str]]:
         ("a member sends", f"{report.bytes_s:.0f} bytes/s in {report.frames_s:.1f} frames/s"),
         ("alive in the end", str(report.live)),
         ("steps, trace", f"{report.steps}, {report.trace}"),
+        ("invariants", "all hold" if report.ok else f"{len(report.violations)} broken"),
     ]
 
 
@@ -68,29 +76,36 @@ def png(reports: Sequence[Report]) -> bytes:
     except ImportError:
         raise SwarmError("--plot needs OpenCV: pip install 'mtor_swarm[sim]'") from None
     picture = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
-    most = max((each.latency_s.p99 for each in reports), default=0.0)
     top = max((max(each.latency_histogram, default=0) for each in reports), default=0)
-    floor = HEIGHT - MARGIN
+    floor, wide = HEIGHT - MARGIN, WIDTH - 2 * MARGIN
+    title = f"{reports[0].scenario}, {reports[0].members} members: deliveries by latency"
+    texts = [(title, MARGIN, MARGIN // 2), (str(top), 4, MARGIN)]
+    for i, text in enumerate(TICKS):
+        x = MARGIN + i * wide // DECADES
+        cv2.line(picture, (x, MARGIN), (x, floor), GREY, 1)
+        texts.append((text, x - 14, floor + 22))
     for ink, report in zip(_INKS * len(reports), reports, strict=False):
-        points = []
-        for i, number in enumerate(report.latency_histogram):
-            at = (i + 0.5) / len(report.latency_histogram) * report.latency_s.p99
-            x = MARGIN + at / most * (WIDTH - 2 * MARGIN) if most else MARGIN
-            points.append((round(x), round(floor - number / max(1, top) * (floor - MARGIN))))
+        points = [
+            (
+                round(MARGIN + (i + 0.5) / BARS * wide),
+                round(floor - number / max(1, top) * (floor - MARGIN)),
+            )
+            for i, number in enumerate(report.latency_histogram)
+        ]
         cv2.polylines(picture, [np.array(points, np.int32)], False, ink, 2, cv2.LINE_AA)
     cv2.line(picture, (MARGIN, floor), (WIDTH - MARGIN, floor), (0, 0, 0), 1)
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    title = f"{reports[0].scenario}, {reports[0].members} members: deliveries by latency"
-    for text, x, y in (
-        (title, MARGIN, MARGIN // 2),
-        ("0", MARGIN, floor + 22),
-        (f"{most * 1e3:.1f} ms", WIDTH - 3 * MARGIN, floor + 22),
-        (str(top), 4, MARGIN),
-    ):
-        cv2.putText(picture, text, (x, y), font, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    for text, x, y in texts:
+        cv2.putText(
+            picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA
+        )
     return bytes(cv2.imencode(".png", picture)[1])
 
 
 def _spread(found: Figures, factor: float, unit: str) -> str:
-    three = (found.p50 * factor, found.p99 * factor, found.most * factor)
-    return "p50 {:.3g}, p99 {:.3g}, most {:.3g} ".format(*three) + unit
+    three = (_short(each * factor) for each in (found.p50, found.p99, found.most))
+    return "p50 {}, p99 {}, most {} ".format(*three) + unit
+
+
+def _short(number: float) -> str:
+    """Three digits at least, and never an exponent."""
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"

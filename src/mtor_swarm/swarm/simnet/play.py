@@ -150,7 +150,7 @@ class Play:
             bytes_s=ledger.bytes / per,
             counters=dict(sorted(counters.items())),
             violations=ledger.violations + hidden,
-            latency_histogram=histogram(ledger.latency_s, latency.p99),
+            latency_histogram=histogram(ledger.latency_s),
         )
 
     # --- what befalls them

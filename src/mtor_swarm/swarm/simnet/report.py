@@ -11,7 +11,9 @@ import msgspec
 
 from mtor_swarm.swarm.simnet.ledger import Ledger
 
-BARS = 40
+LEAST_S, DECADES, BARS_EACH = 1e-3, 5, 8
+"""The histogram's axis: 1 ms to 100 s, logarithmic, since what is cut off is late by far more."""
+BARS = DECADES * BARS_EACH
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +59,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, int]
     violations: list[str]
     latency_histogram: list[int]
-    """Deliveries by latency, in `BARS` equal parts up to the 99th percentile."""
+    """Deliveries by latency: `BARS_EACH` bars for each of `DECADES` decades from `LEAST_S`."""
 
     @property
     def ok(self) -> bool:
@@ -102,10 +104,10 @@ def rounds_of(ledger: Ledger, period_s: float) -> Figures:
     return figures([math.ceil((each.last - each.at) / period_s) for each in spreads])
 
 
-def histogram(values: Sequence[float], most: float) -> list[int]:
-    """How many values lie in each of `BARS` equal parts of 0 to `most`; what is above is left."""
+def histogram(values: Sequence[float]) -> list[int]:
+    """How many of these seconds fall to each bar; the first and the last have all beyond them."""
     found = [0] * BARS
     for each in values:
-        if 0 <= each <= most and most > 0:
-            found[min(BARS - 1, int(each / most * BARS))] += 1
+        bar = int(math.log10(max(each, LEAST_S) / LEAST_S) * BARS_EACH)
+        found[min(BARS - 1, bar)] += 1
     return found
