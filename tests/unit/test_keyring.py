@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -134,7 +135,10 @@ def test_a_list_of_another_swarm_is_refused(home, tmp_path) -> None:
     for place in (home, tmp_path / "far"):
         keyring.issue(place, "r1", None, tmp_path / f"{place.name}-r1", LATER)
     keyring.revoke(tmp_path / "far", "r1", time.time())
-    keyring.hand_on(tmp_path / "far", tmp_path / "home-r1")
+    with pytest.raises(ConfigError, match="has the keys of another swarm"):
+        keyring.hand_on(tmp_path / "far", tmp_path / "home-r1")
+    assert carried(tmp_path / "home-r1")
+    keyring.keep_revocations(tmp_path / "home-r1", keyring.revocations(tmp_path / "far"))
     with pytest.raises(IdentityError, match="revoked: revocation forged; copy it anew"):
         carried(tmp_path / "home-r1")
 
@@ -187,3 +191,54 @@ def test_the_command_line_makes_issues_lists_and_revokes(tmp_path, capsys) -> No
 def test_a_senseless_expiry_is_refused(days) -> None:
     with pytest.raises(SystemExit):
         main(["keys", "issue", "x", "--unit", "r1", "--out", "y", "--expires", days])
+
+
+def test_nobodys_keys_are_overwritten(home, tmp_path) -> None:
+    far = tmp_path / "far"
+    keyring.new_swarm(far)
+    keyring.issue(far, "r1", None, tmp_path / "far-r1", LATER)
+    before = {each: each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()}
+    for place, said in [(home, "owner's"), (far, "owner's"), (tmp_path / "far-r1", "another")]:
+        with pytest.raises(ConfigError, match=said):
+            keyring.issue(home, "r1", None, place, LATER)
+    after = {each: each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()}
+    assert after == before
+
+
+def test_many_may_be_issued_at_the_same_time(home, tmp_path) -> None:
+    names = [f"r{i}" for i in range(16)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        for each in names:
+            pool.submit(keyring.issue, home, each, None, tmp_path / each, LATER)
+    assert {each.unit for each in keyring.ledger(home)} == {*names}
+
+
+def test_who_is_revoked_stays_so_whatever_an_older_copy_says(home, tmp_path) -> None:
+    for unit in ("r1", "r2"):
+        keyring.issue(home, unit, None, tmp_path / unit, LATER)
+    keyring.revoke(home, "r1", time.time())
+    keyring.hand_on(home, tmp_path / "r2")
+    (home / "revoked").unlink()
+    keyring.hand_on(home, tmp_path / "r2")
+    keyring.issue(home, "r2", None, tmp_path / "r2", LATER)
+    assert len(keyring.read(tmp_path / "r2").revoked) == 1
+
+
+def test_a_disk_that_refuses_is_named(home, tmp_path, capsys) -> None:
+    (tmp_path / "file").write_text("")
+    keys = ["keys", "issue", str(home), "--unit", "r1", "--out"]
+    assert main([*keys, str(tmp_path / "file")]) == 2
+    assert main([*keys, str(tmp_path / "file" / "r1")]) == 2
+    assert main(["keys", "new-swarm", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err.count("choose another place") == 3
+    keyring.issue(home, "r1", None, tmp_path / "r1", LATER)
+    (tmp_path / "r1/identity.key").unlink()
+    (tmp_path / "r1/identity.key").mkdir(mode=0o700)
+    with pytest.raises(IdentityError, match=r"identity\.key: Is a directory; make it readable"):
+        carried(tmp_path / "r1")
+
+
+def test_what_another_writes_into_the_folder_meanwhile_is_no_hindrance(home) -> None:
+    (home / "revoked.new").mkdir()
+    keyring.keep_revocations(home, [])
+    assert keyring.revocations(home) == []

@@ -61,7 +61,10 @@ class Identity:
         file = Path(path)
         if not file.exists():
             raise IdentityError(f"{file}: is not there; `mtor keys issue` makes it")
-        return cls(_keys(file), boot)
+        try:
+            return cls(_keys(file), boot)
+        except OSError as error:
+            raise IdentityError(f"{file}: {error.strerror}; make it readable") from None
 
     @classmethod
     def open(cls, state_dir: str | Path, keys: str | Path = "") -> Identity:
@@ -140,9 +143,12 @@ class Ed25519Verifier:
         return True
 
 
-def write_safely(path: Path, raw: bytes) -> None:
-    """Write a private file so that a crash leaves the old one or the new one, whole."""
-    fresh = path.with_name(path.name + ".new")
+def write_safely(path: Path, raw: bytes, mark: str = "") -> None:
+    """Write a private file so that a crash leaves the old one or the new one, whole.
+
+    Where several may write at the same time, each takes a `mark` of its own.
+    """
+    fresh = path.with_name(f"{path.name}{mark}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(raw)

@@ -9,8 +9,10 @@ it) and `revoked` (who is trusted no more). The owner's has `sysop.key`, which s
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +21,7 @@ from msgspec import Meta
 
 from mtor_swarm import config
 from mtor_swarm.errors import ConfigError, IdentityError
+from mtor_swarm.events import now_text
 from mtor_swarm.swarm import certificates
 from mtor_swarm.swarm.certificates import Authority, Certificate, CertificateError, Role
 from mtor_swarm.swarm.gossip.wire import Entry, Key
@@ -118,8 +121,10 @@ def revocations(place: Path) -> list[Entry]:
 
 
 def keep_revocations(place: Path, revoked: Iterable[Entry]) -> None:
-    """Write the list."""
-    write_safely(place / "revoked", msgspec.json.encode(list(revoked)))
+    """Write the list, each member once."""
+    once = {each.item: each for each in revoked}
+    # All who run with one folder hear of a revocation at the same time.
+    write_safely(place / "revoked", msgspec.json.encode(list(once.values())), f".{os.getpid()}")
 
 
 def own(keys: Keyring, identity: Identity, wall_s: float) -> Certificate:
@@ -128,7 +133,10 @@ def own(keys: Keyring, identity: Identity, wall_s: float) -> Certificate:
     try:
         found = keys.authority().check(keys.certificate, wall_s)
     except CertificateError as error:
-        raise IdentityError(f"{path}: {error}: have it issued anew") from None
+        raise IdentityError(
+            f"{path}: {error}: have it issued anew (by this machine's clock it is "
+            f"{now_text(wall_s)})"
+        ) from None
     if (found.key, found.link) != (identity.public_key, identity.link_public):
         raise IdentityError(
             f"{path}: is for {found.unit} ({found.member}), not for the identity in use "
@@ -201,12 +209,13 @@ def new_swarm(folder: str | Path) -> None:
     for name in ("swarm.key", "sysop.key"):
         if (place / name).exists():
             raise ConfigError(f"{place / name}: exists; choose another folder")
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
     sysop = Identity.ephemeral()
-    sysop.save(place / "sysop.key")
     made = SwarmKey(sysop.public_key, sysop.link_public, sysop.link_secret)
-    write_safely(place / "swarm.key", encode(made))
-    _record(place, [])
+    with _writing(place):
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sysop.save(place / "sysop.key")
+        write_safely(place / "swarm.key", encode(made))
+        _record(place, [])
 
 
 def issue(
@@ -221,6 +230,11 @@ def issue(
     gets that file alone, for the keys that it has.
     """
     place, target = Path(folder), Path(out)
+    with _writing(place):
+        return _issue(place, unit, role, target, expires_s)
+
+
+def _issue(place: Path, unit: str, role: Role | None, target: Path, expires_s: float) -> Issued:
     sysop, listed = _sysop(place), ledger(place)
     alone = target.suffix == ".certificate"
     if alone:
@@ -242,8 +256,8 @@ def issue(
         ),
         sysop,
     )
+    _record(place, [*others, entry])  # first: what is not listed could not be revoked
     write_safely(target if alone else target / "certificate", raw)
-    _record(place, [*others, entry])
     return entry
 
 
@@ -253,19 +267,23 @@ def revoke(folder: str | Path, who: str, wall_s: float) -> Issued:
     A running swarm learns it from any keys folder that `revoked` is copied to.
     """
     place = Path(folder)
-    sysop, listed = _sysop(place), ledger(place)
-    entry = _named(place, listed, who)
-    gone = certificates.revocation(entry.id, sysop, wall_s)
-    keep_revocations(place, [*revocations(place), gone])
-    entry = msgspec.structs.replace(entry, revoked=True)
-    _record(place, [entry if each.id == entry.id else each for each in listed])
+    with _writing(place):
+        sysop, listed = _sysop(place), ledger(place)
+        entry = _named(place, listed, who)
+        gone = certificates.revocation(entry.id, sysop, wall_s)
+        keep_revocations(place, [*revocations(place), gone])
+        entry = msgspec.structs.replace(entry, revoked=True)
+        _record(place, [entry if each.id == entry.id else each for each in listed])
     return entry
 
 
 def hand_on(folder: str | Path, target: str | Path) -> None:
     """Bring the owner's list of who is trusted no more into a member's folder."""
-    read(target)
-    keep_revocations(Path(target), revocations(Path(folder)))
+    home, place = Path(folder), Path(target)
+    read(place)
+    with _writing(place):
+        _check_target(home, place)
+        keep_revocations(place, [*revocations(place), *revocations(home)])
 
 
 def ledger(folder: str | Path) -> list[Issued]:
@@ -274,6 +292,20 @@ def ledger(folder: str | Path) -> list[Issued]:
     if not path.exists():
         raise IdentityError(f"{path}: is not there; `mtor keys new-swarm {folder}` makes one")
     return config.load(path, Ledger).members
+
+
+@contextlib.contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """ConfigError if the disk refuses. In an owner's folder one at a time: the ledger is whole."""
+    owned = place / "sysop.key"
+    with contextlib.ExitStack() as held:
+        try:
+            if owned.exists():
+                fcntl.flock(held.enter_context(open(owned, "rb")), fcntl.LOCK_EX)
+            yield
+        except OSError as error:
+            where = error.filename or place
+            raise ConfigError(f"{where}: {error.strerror}: choose another place") from None
 
 
 def _record(place: Path, members: list[Issued]) -> None:
@@ -292,6 +324,7 @@ def _sysop(place: Path) -> Identity:
 
 def _equip(place: Path, target: Path, listed: list[Issued], unit: str) -> Issued:
     """Put all but the certificate into a member's folder; what the ledger will say of it."""
+    _check_target(place, target)
     path = target / "identity.key"
     identity = Identity.load(path) if path.exists() else Identity.ephemeral()
     known = next((each for each in listed if each.id == identity.member_id), None)
@@ -310,8 +343,16 @@ def _equip(place: Path, target: Path, listed: list[Issued], unit: str) -> Issued
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     identity.save(path)
     write_safely(target / "swarm.key", encode(swarm_key(place)))
-    keep_revocations(target, revocations(place))
+    keep_revocations(target, [*revocations(target), *revocations(place)])
     return entry
+
+
+def _check_target(place: Path, target: Path) -> None:
+    """Nobody's keys are overwritten."""
+    if (target / "sysop.key").exists():
+        raise ConfigError(f"{target}: is an owner's folder, which goes on no robot: name another")
+    if (target / "swarm.key").exists() and swarm_key(target) != swarm_key(place):
+        raise ConfigError(f"{target}: has the keys of another swarm: name another folder")
 
 
 def _named(place: Path, listed: list[Issued], who: str) -> Issued:
