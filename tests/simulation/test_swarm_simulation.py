@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from mtor_swarm.config import GossipConfig
@@ -246,3 +248,23 @@ def test_the_same_seed_gives_the_same_trace() -> None:
         return net.sent, members[0].states[members[1].id]
 
     assert trace() == trace()
+
+
+@pytest.mark.parametrize(("number", "seed"), [(2, 59), (3, 59), (8, 54), (16, 40)])
+def test_what_came_of_a_dead_members_last_events_reaches_all(number: int, seed: int) -> None:
+    net = Net(seed, GossipConfig(store_age_s=30.0))
+    members = net.grow(number)
+    net.loss = 0.3
+    for each, other in itertools.permutations(members, 2):
+        net.give(each, fx.Lossy(other.id, 0.3))
+    for i in range(20):
+        net.give(members[0], fx.Published(event(i)))
+        net.run(net.rng.uniform(0.0, 0.03))
+    net.kill(members[0])
+    net.run(15.0)
+    assert any(each.machine.news.repair.held for each in members[1:])
+    net.run(30.0)
+    assert not any(each.machine.news.repair.held for each in members[1:])
+    got = {tuple(numbers(each, members[0])) for each in members[1:]}
+    assert len(got) == 1
+    assert len(got.pop()) > 2

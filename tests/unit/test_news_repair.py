@@ -85,6 +85,48 @@ def test_a_hole_that_nobody_fills_is_a_gap_after_a_while_told_in_order():
     assert here.held == 0
 
 
+def test_what_waits_for_a_dead_origins_lost_event_is_told_when_nobody_can_have_that():
+    here, other = repairs(live=False, store_age_s=60.0), repairs(live=False)
+    for each in (here, other):
+        each.add(record(1), 0.0)
+        each.add(record(3), 0.0)
+        each.add(record(4), 1.0)
+    assert here.compare(other.streams.recent(), False) == ([], False)
+    assert here.overdue(59.9) == []
+    assert seqs(here.overdue(60.0)) == [(2, 2), 3, 4]
+    assert here.overdue(99.0) == []
+    assert answered(other, here, other.compare(here.streams.recent(), False)[0], 61.0) == [
+        (2, 2),
+        3,
+        4,
+    ]
+    assert other.held == 0
+
+
+def test_a_stop_does_not_wait_long_for_a_lost_one():
+    here = repairs(live=False)
+    here.add(record(2, type=STOP, channel="stop"), 0.0)
+    assert here.overdue(repair.GAP_PATIENCE_S) == []
+    assert seqs(here.overdue(2 * repair.GAP_PATIENCE_S)) == [(1, 1), 2]
+
+
+def test_what_waits_for_a_dead_origins_lost_event_is_shared_first():
+    here, other = repairs(live=False), repairs(live=False)
+    for each, waiting in ((here, (3, 5)), (other, (3, 4))):
+        for seq in (1, *waiting):
+            each.add(record(seq), 0.0)
+    assert here.streams.digest() == other.streams.digest()
+    for each in (here, other):
+        assert each.overdue(repair.GAP_PATIENCE_S) == []
+    for asker, server in ((here, other), (other, here)):
+        assert asker.streams.digest() != server.streams.digest()
+        spans, _ = asker.compare(server.streams.heads(9)[0], False)
+        assert answered(asker, server, spans, repair.GAP_PATIENCE_S) == []
+    assert here.streams.digest() == other.streams.digest()
+    assert here.held == other.held == 3
+    assert seqs(here.overdue(here.store.age_s)) == [(2, 2), 3, 4, 5]
+
+
 def test_what_was_lost_before_a_member_began_is_passed_over_at_once_and_silently():
     here = repairs()
     here.learn(header_of(record(5, stamp=10)), 0.0)

@@ -170,11 +170,7 @@ class News:
                 self.tree.mend(sender, live)
         if frame.upto:
             start = hlc.at(self._wall(self.m.started))
-            for found in self.repair.passed(frame.upto, start, now):
-                if isinstance(found, Gap):
-                    self._gap(found, now)
-                else:
-                    self._deliver(found)
+            self._tell(self.repair.passed(frame.upto, start, now), now)
             self._answered(sender, frame, bool(fresh), now)
 
     def _take(self, record: Record, now: float) -> bool:
@@ -245,6 +241,13 @@ class News:
             )
         )
 
+    def _tell(self, found: list[Gap | Record], now: float) -> None:
+        for each in found:
+            if isinstance(each, Gap):
+                self._gap(each, now)
+            else:
+                self._deliver(each)
+
     def _gap(self, gap: Gap, now: float) -> None:
         (origin, boot, channel), first, last = gap
         if origin == self.m.member_id:
@@ -282,6 +285,7 @@ class News:
         """To a neighbour; while events flow now and then to anyone, about all streams."""
         busy = now < self._busy_until
         self.repair.expire(now)
+        self._tell(self.repair.overdue(now), now)
         pace = self.m.config.digest_busy_s if busy else self.m.config.digest_idle_s
         self.out.add(fx.SetTimer("digest", now + pace))
         self._see_who_is_there(now)
@@ -375,10 +379,7 @@ class News:
     def _ask(self, peer: str, now: float) -> None:
         """Want from a peer what it has, we still lack and nobody else was asked for just now."""
         spans, _ = self.repair.compare(self._peers[peer].heads, False)
-        free = []
-        for span in spans:
-            if self._wanted.get(span[:3], now) <= now:
-                free.append(span)
+        free = [each for each in spans if self._wanted.get(each[:3], now) <= now]
         for span in free:
             self._wanted[span[:3]] = now + ANSWER_S
         if free:

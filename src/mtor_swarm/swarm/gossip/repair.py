@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from mtor_swarm.config import GossipConfig
-from mtor_swarm.events import NOTICE
+from mtor_swarm.events import COMMAND, NOTICE
 from mtor_swarm.swarm.gossip import records
 from mtor_swarm.swarm.gossip.records import Record, StreamKey
 from mtor_swarm.swarm.gossip.store import Store
@@ -73,6 +73,7 @@ class Repair:
         stream.known = max(stream.known, seq)
         stream.priority = min(stream.priority, record.priority)
         stream.ahead[seq] = record
+        stream.mark = None
         self.held += 1
         self.held_bytes += len(record.raw)
         self.store.add(record, now)
@@ -105,9 +106,9 @@ class Repair:
             stream.begun = True
             self.streams.moved(key, now)
         if stream.head >= stream.known:
-            stream.stuck_since = None
+            stream.stuck(None)
         elif ready or stream.stuck_since is None:
-            stream.stuck_since = now
+            stream.stuck(now)
         return ready
 
     def _let_go(self, stream: Stream, seq: int) -> Record:
@@ -115,6 +116,24 @@ class Repair:
         self.held -= 1
         self.held_bytes -= len(record.raw)
         return record
+
+    def overdue(self, now: float) -> list[Gap | Record]:
+        """What waited for an event that nobody will send: the gap before it, and it.
+
+        So it is when an origin died of whose last events each of us lacks some. What waits is
+        shared first. It waits as long as events are kept, for those may have what is lacking who
+        are out of reach now; a stop or command waits not much longer than a gap does.
+        """
+        found: list[Gap | Record] = []
+        for key, stream in self.streams.waiting() if self.held else ():
+            since = now if stream.stuck_since is None else stream.stuck_since
+            urgent = stream.priority <= COMMAND
+            if now - since >= (2 * GAP_PATIENCE_S if urgent else self.store.age_s):
+                stream.begun = True
+                found += self._pass_over(key, stream, stream.known, now)
+            elif now - since >= GAP_PATIENCE_S and not stream.stale:
+                stream.stuck(since, stale=True)
+        return found
 
     def expire(self, now: float) -> None:
         """Let go of what is too old or too much; the newest header of it stays as proof."""
@@ -163,10 +182,8 @@ class Repair:
 
     def _serve(self, stream: Stream, span: Span, frame: Events, room: Room) -> None:
         origin, boot, channel, first, last = span
-        last = min(last, stream.head)
-        if first > last:
-            return
-        if stream.proof is not None and first <= stream.lost <= last:
+        had = len(frame.records)
+        if stream.proof is not None and first <= stream.lost <= min(last, stream.head):
             room.take(stream.proof)
             frame.records.append(msgspec.Raw(stream.proof))
         for seq, raw in self.store.within((origin, boot, channel), first, last, MAX_REPAIR + 1):
@@ -175,7 +192,9 @@ class Repair:
                 break
             room.take(raw)
             frame.records.append(msgspec.Raw(raw))
-        frame.upto.append((origin, boot, channel, last))
+        last = min(last, stream.head)
+        if first <= last or len(frame.records) > had:
+            frame.upto.append((origin, boot, channel, last))
 
     def passed(self, heads: list[Head], start: int, now: float) -> list[Gap | Record]:
         """A peer sent all it has up to there: gaps, and the records they let through, in order.

@@ -29,6 +29,7 @@ class Stream:
 
     `head`: all up to it was delivered or passed over; `begun`: what is lost from here on is told.
     `known`: the newest that was seen signed.
+    `stale`: it waits so long for an earlier one that what waits is told to peers too.
     `lost`: the newest of which only the signed header is here (`proof`), with its stamp.
     """
 
@@ -42,17 +43,28 @@ class Stream:
         "mark",
         "priority",
         "proof",
+        "stale",
         "stuck_since",
     )
 
     def __init__(self) -> None:
         self.head = self.known = self.lost = self.lost_stamp = 0
         self.priority = 3
-        self.begun = False
+        self.begun = self.stale = False
         self.ahead: dict[int, Record] = {}
         self.mark: int | None = None
         self.proof: bytes | None = None
         self.stuck_since: float | None = None
+
+    @property
+    def told(self) -> int:
+        """How far peers are told that we are: what we lack of it they would say themselves."""
+        return self.known if self.stale else self.head
+
+    def stuck(self, since: float | None, stale: bool = False) -> None:
+        """Since when the next one is missing, and whether that is long; None: nothing is."""
+        self.stuck_since, self.stale = since, stale
+        self.mark = None
 
     def moved_to(self, head: int) -> None:
         """All up to there is settled."""
@@ -65,9 +77,9 @@ class Stream:
         self.proof = proof.raw
 
     def hash(self, key: StreamKey) -> int:
-        """64 bits that stand for being this far in this stream."""
+        """64 bits that stand for being this far in this stream, or having what waits in it."""
         if self.mark is None:
-            text = f"{key} {self.head}".encode()
+            text = f"{key} {self.head} {sorted(self.ahead) if self.stale else ''}".encode()
             self.mark = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
         return self.mark
 
@@ -92,6 +104,10 @@ class Streams:
     def get(self, key: StreamKey) -> Stream | None:
         """The stream, if it exists here."""
         return self._all.get(key)
+
+    def waiting(self) -> list[tuple[StreamKey, Stream]]:
+        """The streams with records that wait for earlier ones."""
+        return [(key, stream) for key, stream in self._all.items() if stream.ahead]
 
     def has_room_for(self, key: StreamKey) -> bool:
         """Whether a new stream would be taken in."""
@@ -151,7 +167,7 @@ class Streams:
     def recent(self, before: float = math.inf) -> list[Head]:
         """How far we are where something moved last, and not since that time."""
         found = [each for each, moved in self._recent.items() if moved <= before]
-        return [(*each, self._all[each].head) for each in found]
+        return [(*each, self._all[each].told) for each in found]
 
     def is_settled(self, key: StreamKey, before: float) -> bool:
         """Whether that stream has not moved since that time."""
@@ -170,7 +186,7 @@ class Streams:
             latest = keys[-(most - most // 2) :]
             keys = list(dict.fromkeys(latest + turned))[:most]
         keys.sort(key=lambda each: self._all[each].priority)
-        return [(*each, self._all[each].head) for each in keys], whole
+        return [(*each, self._all[each].told) for each in keys], whole
 
 
 def _boot(key: StreamKey) -> int:
