@@ -91,7 +91,7 @@ def test_whatever_comes_and_whatever_peers_say_nothing_is_told_twice_or_out_of_o
     first = told[0] if told else 1
     assert told == list(range(first, first + len(told)))
     assert len(told) <= max(order, default=0)
-    assert here.held <= 12
+    assert here.streams.held <= 12
 
 
 @given(st.integers(1, 2**62), st.binary(max_size=200), st.integers(0, 400), st.integers(0, 255))

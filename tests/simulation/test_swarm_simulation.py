@@ -262,9 +262,9 @@ def test_what_came_of_a_dead_members_last_events_reaches_all(number: int, seed: 
         net.run(net.rng.uniform(0.0, 0.03))
     net.kill(members[0])
     net.run(15.0)
-    assert any(each.machine.news.repair.held for each in members[1:])
+    assert any(each.machine.news.repair.streams.held for each in members[1:])
     net.run(30.0)
-    assert not any(each.machine.news.repair.held for each in members[1:])
+    assert not any(each.machine.news.repair.streams.held for each in members[1:])
     got = {tuple(numbers(each, members[0])) for each in members[1:]}
     assert len(got) == 1
     assert len(got.pop()) > 2

@@ -11,9 +11,9 @@ def test_records_come_out_in_order_each_once():
     here = repairs()
     assert seqs(here.add(record(2), 0.0)) == []
     assert not here.is_new(key_of("a"), 2)
-    assert here.held == 1
+    assert here.streams.held == 1
     assert seqs(here.add(record(1), 0.0)) == [1, 2]
-    assert (here.held, here.held_bytes) == (0, 0)
+    assert (here.streams.held, here.streams.held_bytes) == (0, 0)
     assert not here.is_new(key_of("a"), 1)
     assert here.is_new(key_of("a"), 3)
 
@@ -82,7 +82,7 @@ def test_a_hole_that_nobody_fills_is_a_gap_after_a_while_told_in_order():
     spans, _ = here.compare(there.streams.recent(), False)
     told = answered(here, there, spans, repair.GAP_PATIENCE_S)
     assert told == [(2, 3), 4, (5, 13), *range(14, 30)]
-    assert here.held == 0
+    assert here.streams.held == 0
 
 
 def test_what_waits_for_a_dead_origins_lost_event_is_told_when_nobody_can_have_that():
@@ -100,7 +100,7 @@ def test_what_waits_for_a_dead_origins_lost_event_is_told_when_nobody_can_have_t
         3,
         4,
     ]
-    assert other.held == 0
+    assert other.streams.held == 0
 
 
 def test_a_stop_does_not_wait_long_for_a_lost_one():
@@ -123,7 +123,7 @@ def test_what_waits_for_a_dead_origins_lost_event_is_shared_first():
         spans, _ = asker.compare(server.streams.heads(9)[0], False)
         assert answered(asker, server, spans, repair.GAP_PATIENCE_S) == []
     assert here.streams.digest() == other.streams.digest()
-    assert here.held == other.held == 3
+    assert here.streams.held == other.streams.held == 3
     assert seqs(here.overdue(here.store.age_s)) == [(2, 2), 3, 4, 5]
 
 
@@ -262,6 +262,14 @@ def test_of_one_origin_the_latest_boots_count():
     here.add(record(1, boot=99), 0.0)
     assert here.streams.get(key_of("a", boot=1)) is None
     assert not here.is_new(key_of("a", boot=1), 1)
+
+
+def test_what_waits_in_a_boot_that_is_forgotten_takes_no_room():
+    here = repairs()
+    for boot in range(1, streams.MAX_OF_ONE + 2):
+        here.add(record(2, boot=boot), 0.0)
+    assert here.streams.held == streams.MAX_OF_ONE
+    assert here.streams.held_bytes == here.streams.held * len(record(2).raw)
 
 
 def test_a_forgotten_origin_leaves_nothing_behind(monkeypatch):

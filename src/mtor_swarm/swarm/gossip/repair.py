@@ -46,7 +46,6 @@ class Repair:
     def __init__(self, config: GossipConfig, is_live: Callable[[StreamKey], bool]) -> None:
         self.store = Store(config.store_events, config.store_age_s)
         self.streams = Streams(self.store, is_live)
-        self.held = self.held_bytes = 0
 
     # --- records
 
@@ -64,7 +63,8 @@ class Repair:
 
     def _has_room(self, seq: int, head: int) -> bool:
         """What is next in order waits for nothing; the rest is bounded, all streams together."""
-        return seq == head + 1 or (self.held < MAX_AHEAD and self.held_bytes < MAX_AHEAD_BYTES)
+        there = self.streams
+        return seq == head + 1 or (there.held < MAX_AHEAD and there.held_bytes < MAX_AHEAD_BYTES)
 
     def add(self, record: Record, now: float) -> list[Record]:
         """A new, genuine record; the records that are now in order."""
@@ -72,10 +72,7 @@ class Repair:
         stream = self.streams.open(key)
         stream.known = max(stream.known, seq)
         stream.priority = min(stream.priority, record.priority)
-        stream.ahead[seq] = record
-        stream.mark = None
-        self.held += 1
-        self.held_bytes += len(record.raw)
+        self.streams.hold(stream, record)
         self.store.add(record, now)
         ready = self._in_order(key, stream, now)
         self.expire(now)
@@ -100,7 +97,7 @@ class Repair:
     def _in_order(self, key: StreamKey, stream: Stream, now: float) -> list[Record]:
         ready = []
         while stream.head + 1 in stream.ahead:
-            ready.append(self._let_go(stream, stream.head + 1))
+            ready.append(self.streams.let_go(stream, stream.head + 1))
             stream.moved_to(stream.head + 1)
         if ready:
             stream.begun = True
@@ -111,12 +108,6 @@ class Repair:
             stream.stuck(now)
         return ready
 
-    def _let_go(self, stream: Stream, seq: int) -> Record:
-        record = stream.ahead.pop(seq)
-        self.held -= 1
-        self.held_bytes -= len(record.raw)
-        return record
-
     def overdue(self, now: float) -> list[Gap | Record]:
         """What waited for an event that nobody will send: the gap before it, and it.
 
@@ -125,7 +116,7 @@ class Repair:
         are out of reach now; a stop or command waits not much longer than a gap does.
         """
         found: list[Gap | Record] = []
-        for key, stream in self.streams.waiting() if self.held else ():
+        for key, stream in self.streams.waiting() if self.streams.held else ():
             since = now if stream.stuck_since is None else stream.stuck_since
             urgent = stream.priority <= COMMAND
             if now - since >= (2 * GAP_PATIENCE_S if urgent else self.store.age_s):
@@ -228,7 +219,7 @@ class Repair:
             if seq > head + 1 and stream.begun:
                 found.append(Gap(key, head + 1, seq - 1))
             if seq <= upto:
-                found.append(self._let_go(stream, seq))
+                found.append(self.streams.let_go(stream, seq))
                 stream.begun = True
             head = seq
         stream.moved_to(upto)

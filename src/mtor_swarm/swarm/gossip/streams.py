@@ -91,6 +91,8 @@ class Streams:
         self.store = store
         self.is_live = is_live
         self.most = max(MAX_STREAMS, 2 * store.most)
+        self.held = self.held_bytes = 0
+        """Records of all streams that wait for earlier ones."""
         self.forgotten = 0
         """Streams that had to make way for others, since the last time that was asked."""
         self._all: OrderedDict[StreamKey, Stream] = OrderedDict()
@@ -108,6 +110,20 @@ class Streams:
     def waiting(self) -> list[tuple[StreamKey, Stream]]:
         """The streams with records that wait for earlier ones."""
         return [(key, stream) for key, stream in self._all.items() if stream.ahead]
+
+    def hold(self, stream: Stream, record: Record) -> None:
+        """A record of that stream waits for its turn."""
+        stream.ahead[record.seq] = record
+        stream.mark = None
+        self.held += 1
+        self.held_bytes += len(record.raw)
+
+    def let_go(self, stream: Stream, seq: int) -> Record:
+        """It waits no more."""
+        record = stream.ahead.pop(seq)
+        self.held -= 1
+        self.held_bytes -= len(record.raw)
+        return record
 
     def has_room_for(self, key: StreamKey) -> bool:
         """Whether a new stream would be taken in."""
@@ -140,7 +156,9 @@ class Streams:
         return None
 
     def _forget(self, key: StreamKey) -> None:
-        del self._all[key]
+        stream = self._all.pop(key)
+        for seq in list(stream.ahead):
+            self.let_go(stream, seq)
         self.store.drop(key)
         self._recent.pop(key, None)
         self._of[key[0]].remove(key)
