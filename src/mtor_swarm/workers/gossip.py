@@ -1,8 +1,8 @@
 """Gossip: where a realm's bus and the swarm meet.
 
 Four threads: the swarm's own, which checks what arrives and never waits; one that carries what
-it hands over to ROS, stops first; one that writes down what was obeyed; and the executor's, which
-hands the realm's events out.
+it hands over to ROS, stops first; one that writes down what was obeyed; and that of its own
+executor, which hands the realm's events out.
 """
 
 from __future__ import annotations
@@ -65,6 +65,9 @@ class GossipWorker(Worker):
     (what came in this unit's name, or a beacon in another's), `refused` and `replayed` commands,
     and `junk`. The beacon's `dropped` is what found no room on its way to ROS.
     """
+
+    alone = True
+    """News waits for no worker that thinks."""
 
     def __init__(self, *, config: RealmConfig) -> None:
         super().__init__(name="gossip", config=config)
