@@ -6,6 +6,7 @@ import pytest
 
 from mtor_swarm.config import GossipConfig
 from mtor_swarm.swarm.gossip import effects as fx
+from mtor_swarm.swarm.gossip import wire
 from tests.simulation.harness import Member, Net, event, numbers
 
 seeds = pytest.mark.parametrize("seed", [1, 2, 3])
@@ -171,3 +172,25 @@ def test_few_are_suspected_though_a_third_of_the_datagrams_is_lost(seed: int) ->
     told = [state for each in members for seen in each.states.values() for _, state in seen]
     assert told.count("suspect") < 3 * 16 * 15
     assert net.false_deaths() == []
+
+
+class Refusing:
+    """An authority that admits all but one member."""
+
+    def __init__(self, member: str) -> None:
+        self.member = member
+
+    def admit(self, fact: wire.Fact, now: float) -> str:
+        return "certificates that have ended" if fact.origin == self.member else ""
+
+
+def test_one_that_refuses_a_member_whom_others_admit_does_not_make_them_talk_for_ever() -> None:
+    net = Net(1)
+    members = net.grow(8)
+    late = net.add("late", seeds=["m0"])
+    late.machine.authority = Refusing(members[1].id)
+    net.run(20.0)
+    assert (late.sees(members[1]), late.sees(members[2])) == ("", "alive")
+    sent = net.sent
+    net.run(20.0)
+    assert net.sent - sent < 20 * 9 * 8

@@ -30,6 +30,11 @@ RETELLS, RETOLD = 3, 3
 """The age of news on a member is told in so many probe periods, to so many members."""
 COMPARE_S = 0.03
 """Who found others' tables different compares again so soon."""
+COMPARES = 10
+"""And that often, while nothing is learned: then tables differ for good, and the usual pace does.
+
+Such as where one refuses a certificate that others admit, or hears one that others do not.
+"""
 GATHER_S = 0.02
 """Facts that come thick are gathered for this long, so that many go on in one frame."""
 LOST = 64
@@ -48,6 +53,7 @@ class Hearsay:
         self._fresh: dict[str, str] = {}
         self._retell: dict[str, int] = {}
         self._next_at = 0.0
+        self._compared = (b"", 0)
 
     def digest(self) -> bytes:
         """A hash of whom we hold for live; empty where that is a sample."""
@@ -90,7 +96,10 @@ class Hearsay:
         if older:
             self.m.send(sender, self._known(older), 1)
         if newer or older:
-            self.compare_by(now + COMPARE_S)
+            mine, (last, times) = self.digest(), self._compared
+            self._compared = (mine, times + 1 if mine == last else 1)
+            if self._compared[1] <= COMPARES:
+                self.compare_by(now + COMPARE_S)
 
     def compare_by(self, at: float) -> None:
         """Compare digests with others by then: more may differ."""
