@@ -159,3 +159,29 @@ def test_many_writes_to_one_item_go_out_as_one() -> None:
     net.run(shared.DELTA_S + 0.05)
     assert net.sent - before < 40
     assert all(values(each) == {"map:plan": {"x": 999}} for each in members)
+
+
+def test_one_that_must_refuse_what_others_share_is_not_sent_it_five_times_a_second() -> None:
+    net = Net(1)
+    members = net.grow(4)
+    for i in range(100):
+        put(net, members[0], "map:m", f"k{i}", 1)
+    late = net.add("late", seeds=["m0"])
+    late.machine.wall_offset_s -= 3600.0
+    net.run(20.0)
+    assert late.machine.out.counters["from the future"] > 100
+    sent = net.sent
+    net.run(20.0)
+    assert net.sent - sent < 20 * 5 * 12
+
+
+def test_one_without_a_link_for_a_while_goes_on_comparing_afterwards() -> None:
+    net = Net(1)
+    me, _ = net.grow(2)
+    put(net, me, "map:m", "x", 1)
+    net.run(10.0)
+    me.machine.overlay.active.clear()
+    me.timers.clear()
+    net.give(me, fx.Fired("state digest"))
+    assert "state digest" in me.timers
+    assert agree(net)

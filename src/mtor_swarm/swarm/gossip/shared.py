@@ -8,6 +8,7 @@ to date says nothing, and while nothing is shared nothing is sent.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ BUSY_S = 3.0
 """After a change hashes are compared at the busy pace for this long."""
 DELTA_ENTRIES = 64
 """In one frame, so that none is much over 64 kB."""
+MAX_COMPARED = 64
+"""Of so many pairs of different hashes it is remembered that they were compared."""
 REPAIR_FRAMES = 16
 """Deltas sent for one request; what is still missing is found the next time."""
 ID_BYTES = 8
@@ -42,6 +45,7 @@ class Shared:
         self._fresh: dict[crdt.Slot, tuple[wire.Entry, str]] = {}
         self._next_push = 0.0
         self._busy_until = 0.0
+        self._compared: deque[tuple[bytes, bytes]] = deque(maxlen=MAX_COMPARED)
 
     # --- our own writes
 
@@ -153,16 +157,18 @@ class Shared:
         if self.m.overlay.active:
             to = self.m.rng.choice(self.m.overlay.active)
             self.m.send(to, wire.StateDigest(self.replica.hash()), 3)
-            if self.replica.states:
-                config, busy = self.m.config, now < self._busy_until
-                self._digest_by(now + (config.digest_busy_s if busy else config.digest_idle_s))
+        if self.replica.states:
+            config, busy = self.m.config, now < self._busy_until
+            self._digest_by(now + (config.digest_busy_s if busy else config.digest_idle_s))
 
     def _digest(self, sender: str, frame: wire.StateDigest, now: float) -> None:
         self.replica.expire(now + self.m.wall_offset_s)
         whole = self.replica.hash()
         if whole == frame.whole:
             return
-        self._stay_busy(now)
+        if (whole, frame.whole) not in self._compared:
+            self._compared.append((whole, frame.whole))
+            self._stay_busy(now)  # but not for ever, should one refuse what the other has
         if frame.each is None:
             self.m.send(sender, wire.StateDigest(whole, self.replica.hashes()), 3)
             return
