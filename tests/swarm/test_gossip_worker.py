@@ -316,3 +316,22 @@ def test_of_two_units_with_one_name_the_later_goes_and_says_why(tmp_path: Path) 
                 each.kill()
                 each.communicate()
         observer.stop()
+
+
+def test_nobody_says_events_in_the_name_of_another_unit(crew: Crew, observer: Observer) -> None:
+    r1 = crew.add("r1", seeds=[observer._driver.address])
+    observer.wait_for_members(PATIENCE_S)
+    said = make(UnitChanged(doing="a", was="b"), source="/x", wall_s=0.0, unit="r7")
+    observer.publish(said)
+    wait_until("it is counted", lambda: r1.gossip.counts["impostors"] == 1)
+    assert not r1.heard("mtor.unit.changed")
+
+
+def test_observers_that_have_gone_are_forgotten(crew: Crew, observer: Observer) -> None:
+    r1 = crew.add("r1", seeds=[observer._driver.address])
+    brief = Observer(SwarmConfig(seeds=[r1.address]))
+    brief.start()
+    brief.wait_for_members(PATIENCE_S)
+    wait_until("it is there", lambda: len(r1.gossip._members) == 2)
+    brief.stop()
+    wait_until("it is gone", lambda: len(r1.gossip._members) == 1)

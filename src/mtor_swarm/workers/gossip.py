@@ -218,8 +218,10 @@ class GossipWorker(Worker):
     # --- from the swarm to the realm, on the swarm's thread
 
     def _on_swarm_event(self, event: Event) -> None:
-        if event.unit == self.config.unit:
-            self._count("impostors", f"{event.type} in our name from {event.origin}: dropped")
+        info = self._members.get(event.origin)
+        other = info is not None and (info.role, info.unit) != ("unit", event.unit)
+        if event.unit == self.config.unit or (event.unit and other):
+            self._count("impostors", f"{event.type} of {event.unit[:64]} from {event.origin}")
             return
         known = events.TYPES.get(event.type)
         if event.origin and known is not None and known.scope == "realm":
@@ -281,7 +283,10 @@ class GossipWorker(Worker):
         self._hand_over(events.BULK, lambda: self._neighbours.publish(text), key=member)
 
     def _on_member(self, info: MemberInfo, was: str) -> None:
-        self._members[info.id] = info
+        if info.role == "unit" or info.state not in GONE:
+            self._members[info.id] = info
+        else:
+            self._members.pop(info.id, None)  # each `mtor say` is an observer, and never back
         if self._counts(info):
             changed = MemberChanged(member=info.id, unit=info.unit, state=info.state, was=was)
             self._hand_over(events.NOTICE, lambda: self._member_changed(changed))
@@ -303,14 +308,20 @@ class GossipWorker(Worker):
 
     def _on_conflict(self, unit: str, other: MemberInfo, later: bool) -> None:
         where = f"{other.id} at {other.address}"
-        if not later:
+        if self._identity is not None and other.id == self._identity.member_id:
+            self.get_logger().warning(
+                f"somebody at {other.address} has this unit's key and boot {other.boot}, so that "
+                "others hear only one of the two: revoke the key, or if it is this unit's own "
+                f"past, write a number above that into {self._folder}/boot and start it anew"
+            )
+        elif not later:
             self.get_logger().warning(f"another unit calls itself {unit} ({where}): it must go")
-            return
-        self.fatal = SwarmError(
-            f"another unit is called {unit} already ({where}): give this one a name of its own "
-            "(`unit` in its config), or stop the other"
-        )
-        os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            self.fatal = SwarmError(
+                f"another unit is called {unit} already ({where}): give this one a name of its "
+                "own (`unit` in its config), or stop the other"
+            )
+            os.kill(os.getpid(), signal.SIGTERM)
 
     # --- on the carrier's thread
 
