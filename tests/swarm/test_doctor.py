@@ -36,11 +36,15 @@ def test_the_doctor_tells_of_each_unit_what_it_refused(capsys) -> None:
 
 
 def test_the_table_shows_what_points_at_harm_first() -> None:
-    found = doctor.table({"r10": {}, "r2": {"duplicates": 3, "forged": 1}})
-    units, numbers, names = ([*column.cells] for column in found.columns[:3])
-    assert units == ["r2", "", "r10"]
-    assert numbers == ["1", "3", "0"]
-    assert [str(each) for each in names][:2] == ["forged", "duplicates"]
+    told = {f"r{number}": {"duplicates": number} for number in (10, 2, 3, 4)}
+    told["r2"]["forged"] = 1
+    numbers, names, units = ([*column.cells] for column in doctor.table(told).columns[:3])
+    assert numbers == ["1", "19"]
+    assert [str(each) for each in names] == ["forged", "duplicates"]
+    assert units == ["r2 1", "r10 10, r4 4, r3 3, 1 more"]
+    assert doctor.verdict(told) == "4 of 4 units answered; look into: forged"
+    quiet = {"r1": {}, "r2": {"silent": 1}}
+    assert doctor.verdict(quiet) == "1 of 2 units answered; nothing points at harm"
 
 
 def test_what_members_say_of_themselves_cannot_move_a_cursor(capsys) -> None:

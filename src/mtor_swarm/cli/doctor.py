@@ -32,6 +32,8 @@ who means harm, or at keys that do not fit, is red, and the exit code is 1.
 """
 ASK_S = 3.0
 FILES = 1024
+NAMED = 3
+"""Units that a row names, those with the most."""
 PARTS = {
     "rclpy": "runs no realm: pip install mtor_swarm[ros], or a ROS 2 distribution",
     "mujoco": "simulates nothing: pip install mtor_swarm[sim]",
@@ -59,6 +61,7 @@ def _run(args: argparse.Namespace, observer: Observer) -> int:
         print(json.dumps(told, sort_keys=True))
     else:
         console().print(table(told))
+        console().print(verdict(told), soft_wrap=True)
         for line in lacking():
             console().print(f"this machine {line}", soft_wrap=True)
     return int(any(diagnosis.meaning(name).harm for each in told.values() for name in each))
@@ -87,16 +90,27 @@ def ask_all(observer: Observer) -> dict[str, dict[str, int]]:
 
 
 def table(told: dict[str, dict[str, int]]) -> Table:
-    """A row for each count of each unit, and what it means."""
-    found = Table("unit", "count", "of", "", box=None)
-    for name in in_order(told):
-        counts = told[name] or {"nothing refused, dropped or lost": 0}
-        for row, what in enumerate(diagnosis.in_order(counts)):
-            harm, means = diagnosis.meaning(what)
-            unit = "" if row else plain(name)
-            style = "red" if harm else ""
-            found.add_row(unit, str(counts[what]), Text(plain(what), style=style), means)
+    """A row for each count: of all units together, of whom the most, and what it means."""
+    found = Table("count", "of", "units", "", box=None)
+    for what in diagnosis.in_order({name for counts in told.values() for name in counts}):
+        by_unit = {unit: told[unit][what] for unit in in_order(told) if what in told[unit]}
+        most = sorted(by_unit, key=lambda each: -by_unit[each])
+        units = [f"{plain(each)} {by_unit[each]}" for each in most[:NAMED]]
+        if len(most) > NAMED:
+            units.append(f"{len(most) - NAMED} more")
+        harm, means = diagnosis.meaning(what)
+        of = Text(plain(what), style="red" if harm else "")
+        found.add_row(str(sum(by_unit.values())), of, ", ".join(units), means)
     return found
+
+
+def verdict(told: dict[str, dict[str, int]]) -> str:
+    """What it comes to, in a line."""
+    harm = diagnosis.in_order({name for counts in told.values() for name in counts})
+    harm = [plain(name) for name in harm if diagnosis.meaning(name).harm]
+    answered = sum("silent" not in counts for counts in told.values())
+    end = f"look into: {', '.join(harm)}" if harm else "nothing points at harm"
+    return f"{answered} of {len(told)} units answered; {end}"
 
 
 def lacking() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -82,8 +83,8 @@ def meaning(what: str) -> Meaning:
     return Meaning(False, "")
 
 
-def in_order(counts: dict[str, int]) -> list[str]:
-    """The names of the counts: what points at somebody first."""
+def in_order(counts: Iterable[str]) -> list[str]:
+    """The names of counts: what points at somebody first."""
     return sorted(counts, key=lambda each: (not meaning(each).harm, each))
 
 
