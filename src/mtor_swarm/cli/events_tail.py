@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from mtor_swarm import events
-from mtor_swarm.cli.watching import add_seeds, plain, watched
+from mtor_swarm.cli.watching import add_seeds, plain, settled, watched
 from mtor_swarm.swarm.observer import Observer
 
 MAX_WAITING = 10_000
@@ -104,9 +104,10 @@ def _run(args: argparse.Namespace, observer: Observer) -> int:
         print(f"mtor: no known type begins with {each!r}; known are {shown}", file=sys.stderr)
     tail = _Tail(args.type or [""])
     alone = _Alone(observer)
+    # What peers still keep comes first, one origin after the other: in the order of its time.
+    settled(observer)
     ends = observer.listen(tail.hear), observer.listen(alone.hear)
-    # What came between joining and listening is in the snapshot.
-    for event in observer.snapshot()["events"]:
+    for event in sorted(observer.snapshot()["events"], key=lambda each: str(each["time"])):
         tail.hear("event", event)
     try:
         tail.print(json.dumps if args.json else line)
