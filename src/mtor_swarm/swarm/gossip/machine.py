@@ -327,6 +327,8 @@ class Machine:
         self.members.forgotten = []
         for member, up in self.overlay.changes:
             (self.news.link_up if up else self.news.link_down)(member, now)
+            if up:
+                self.shared.link_up(now)
         self.overlay.changes = []
 
     def _tell_change(self, info: MemberInfo, was: str, now: float) -> None:

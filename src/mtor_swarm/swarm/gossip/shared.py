@@ -97,6 +97,11 @@ class Shared:
         """Someone came to the swarm, or we did: compare soon."""
         self._digest_by(now + DELTA_S)
 
+    def link_up(self, now: float) -> None:
+        """A link came: who had none has stopped comparing."""
+        if self.replica.states:
+            self.met(now)
+
     def _wrong(self, entry: wire.Entry) -> str:
         if self.owners.get(entry.state, entry.key) != entry.key:
             return "not the owner's"
@@ -157,9 +162,9 @@ class Shared:
         if self.m.overlay.active:
             to = self.m.rng.choice(self.m.overlay.active)
             self.m.send(to, wire.StateDigest(self.replica.hash()), 3)
-        if self.replica.states:
-            config, busy = self.m.config, now < self._busy_until
-            self._digest_by(now + (config.digest_busy_s if busy else config.digest_idle_s))
+            if self.replica.states:
+                config, busy = self.m.config, now < self._busy_until
+                self._digest_by(now + (config.digest_busy_s if busy else config.digest_idle_s))
 
     def _digest(self, sender: str, frame: wire.StateDigest, now: float) -> None:
         self.replica.expire(now + self.m.wall_offset_s)
