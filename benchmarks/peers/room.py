@@ -28,7 +28,8 @@ def lacking(backend: str = "mtor", loss: bool = False) -> str:
             return f"{tool} (Debian package {package})"
     if importlib.util.find_spec(MODULES[backend]) is None:
         return f"the Python module {MODULES[backend]} (pip install '.[bench]')"
-    return ""
+    tried = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False)
+    return tried.stderr.decode().strip() if tried.returncode else ""
 
 
 def measure(backend: str, number: int, **plan: Any) -> dict[str, Any] | None:
