@@ -175,3 +175,22 @@ def test_a_table_with_no_room_refuses_and_says_how_often() -> None:
     assert members.learn_fact("late", fact("late"), 3.0)
     assert "m3" not in members.views
     assert members.forgotten == ["m3"]
+
+
+def test_another_that_speaks_with_our_key_is_told_once_and_counted() -> None:
+    play = Play()
+    other = fact("me", boot=2)
+    play.hear("a", wire.Spread([fact("a"), other], []))
+    assert [(each.other.boot, each.later) for each in play.did(fx.Conflict)] == [(2, False)]
+    play.hear("a", wire.Spread([other], []))
+    assert not play.did(fx.Conflict)
+    assert play.counted("another with our key") == 2
+    assert play.machine.my_fact().boot == 1
+
+
+def test_our_own_words_of_before_and_forged_ones_are_no_other() -> None:
+    play = Play()
+    mine = play.machine.my_fact()
+    for said in (mine, fact("me", boot=0), fact("me", boot=2, signer="a")):
+        play.hear("a", wire.Spread([said], []))
+    assert play.counted("another with our key") == 0

@@ -206,7 +206,10 @@ class Answered(_Value, frozen=True):
 
 
 class Conflict(_Value, frozen=True):
-    """Another live member has our unit name; `later`: we started after it and must go."""
+    """Another live member has our unit name; `later`: we started after it and must go.
+
+    If it has our id, our key is in use elsewhere, and of the two one is not heard.
+    """
 
     other: MemberInfo
     later: bool

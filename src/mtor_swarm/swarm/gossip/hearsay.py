@@ -52,6 +52,7 @@ class Hearsay:
         self.out = machine.out
         self._fresh: dict[str, str] = {}
         self._retell: dict[str, int] = {}
+        self._twin = (0, 0)
         self._next_at = 0.0
         self._compared = (b"", 0)
 
@@ -125,7 +126,10 @@ class Hearsay:
     def learn(self, member: str, fact: wire.Fact, now: float) -> bool:
         """A fact; whether it is genuine news."""
         view = self.members.views.get(member)
-        if member == self.m.member_id or (view and age_of(fact) <= view.age):
+        if member == self.m.member_id:
+            self._see_twin(fact)
+            return False
+        if view and age_of(fact) <= view.age:
             return False
         if not wire.is_genuine(fact, self.m.verifier):
             self.out.count("forged")
@@ -143,6 +147,19 @@ class Hearsay:
         if news:
             self.out.add(fx.Reach(fact.address, member, fact.boot, fact.link, fact.port))
         return news
+
+    def _see_twin(self, fact: wire.Fact) -> None:
+        """What is said in our name and with our key, and not by us: of the two one is not heard.
+
+        A copy of our keys runs elsewhere; or our boot count went back, as from a backup.
+        """
+        mine = self.m.my_fact()
+        moved = fact.boot == mine.boot and fact.address != mine.address
+        if (moved or fact.about > mine.about) and wire.is_genuine(fact, self.m.verifier):
+            self.out.count("another with our key")
+            if fact.about != self._twin:
+                self._twin = fact.about
+                self.out.add(fx.Conflict(View(fact, 0.0).info(self.m.member_id), False))
 
     def _knows_better(self, member: str, fact: wire.Fact) -> bool:
         """Whether we have something newer to say than that fact."""
