@@ -187,6 +187,14 @@ def test_the_command_line_makes_issues_lists_and_revokes(tmp_path, capsys) -> No
     assert "no member r9; `mtor keys list` tells the ids" in capsys.readouterr().err
 
 
+def test_a_robot_is_certified_by_a_name_that_its_config_may_have(home, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="R 1: no robot's name"):
+        keyring.issue(home, "R 1", None, tmp_path / "r1", LATER)
+    assert not (tmp_path / "r1").exists()
+    keyring.issue(home, "Ada Lovelace", "operator", tmp_path / "ada", LATER)
+    assert keyring.issue(home, "Ada Lovelace", None, tmp_path / "ada", LATER).role == "operator"
+
+
 @pytest.mark.parametrize("days", ["0", "nan", "-1", "99999", "soon"])
 def test_a_senseless_expiry_is_refused(days) -> None:
     with pytest.raises(SystemExit):

@@ -45,7 +45,7 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    inner = parser.add_subparsers(metavar="ACTION", required=True)
+    inner = parser.add_subparsers(metavar="new-swarm|issue|revoke|list", required=True)
     add = inner.add_parser("new-swarm", help="make the key of a new swarm")
     add.add_argument("folder", metavar="DIR", help="the folder to make; it stays with you")
     add.set_defaults(run=_new_swarm)

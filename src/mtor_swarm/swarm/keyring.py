@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -237,6 +238,9 @@ def issue(
 def _issue(place: Path, unit: str, role: Role | None, target: Path, expires_s: float) -> Issued:
     sysop, listed = _sysop(place), ledger(place)
     alone = target.suffix == ".certificate"
+    named = unit in {each.unit for each in listed} or re.fullmatch(config.UNIT_NAME, unit)
+    if (role or "unit") == "unit" and not named:
+        raise ConfigError(f"{unit}: no robot's name: a to z, 0 to 9, _; a letter first; up to 32")
     if alone:
         entry = _named(place, listed, unit)
         entry = msgspec.structs.replace(entry, generation=entry.generation + 1)
