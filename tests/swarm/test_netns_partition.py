@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -64,3 +67,16 @@ def test_a_parted_swarm_goes_on_and_heals(tmp_path: Path) -> None:
                 if each is not origin
             ),
         )
+
+
+def test_a_person_sees_the_swarm_from_another_host(tmp_path: Path) -> None:
+    keyring.new_swarm(tmp_path / "home")
+    ada = tmp_path / "ada"
+    keyring.issue(tmp_path / "home", "ada", "viewer", ada, time.time() + A_DAY_S)
+    with Room() as here, Room() as there, Crowd() as crowd:
+        ip, _ = wire(here, there)
+        robot = keyed(tmp_path, crowd, here, "h0", f"{ip}:7000")
+        mtor = [*there.within, sys.executable, "-m", "mtor_swarm.cli.main", "units", "--json"]
+        seeds = ["--seed", "tcp://127.0.0.1:7000", "--seed", robot.address]
+        seen = subprocess.run([*mtor, "--keys", ada, *seeds], capture_output=True, check=True)
+        assert [*json.loads(seen.stdout)] == ["h0"]

@@ -13,8 +13,7 @@ from typing import Any, NoReturn
 
 import uvicorn
 
-from mtor_swarm.cli.watching import SEEDS, add_keys
-from mtor_swarm.config import SwarmConfig
+from mtor_swarm.cli.watching import SEEDS, add_keys, observing
 from mtor_swarm.errors import ConfigError, SwarmError
 from mtor_swarm.gateway.app import create_app
 from mtor_swarm.gateway.guard import LOOPBACK
@@ -106,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     operator = (
         keyring.issuer(args.keys) if args.keys else operator_signer(args.operator_key or None)
     )
-    observer = Observer(SwarmConfig(seeds=args.seed or SEEDS, keys=args.keys), name="viewer")
+    observer = Observer(observing(args.seed or SEEDS, args.keys), name="viewer")
     observer.start()
     try:
         config = uvicorn.Config(

@@ -16,6 +16,7 @@ from rich.console import Console
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import SwarmError
 from mtor_swarm.realm.orders import SETTLE_S
+from mtor_swarm.swarm.addresses import is_ipv6, is_loopback
 from mtor_swarm.swarm.observer import Observer
 from mtor_swarm.swarm.picture import GONE
 
@@ -70,9 +71,19 @@ def watched(command: Command) -> Callable[[argparse.Namespace], int]:
     return run
 
 
+def observing(seeds: list[str], keys: str) -> SwarmConfig:
+    """How to join: with keys, and a seed elsewhere, where others can answer."""
+    far = [each for each in seeds if not is_loopback(each)] if keys else []
+    if not far:
+        return SwarmConfig(seeds=seeds, keys=keys)
+    bind = "tcp://[::]:*" if is_ipv6(far[0]) else "tcp://0.0.0.0:*"
+    near = [each for each in seeds if each not in far]
+    return SwarmConfig(bind=bind, seeds=far + near, keys=keys)
+
+
 @contextmanager
 def _joined(seeds: list[str], keys: str) -> Iterator[Observer]:
-    observer = Observer(SwarmConfig(seeds=seeds, keys=keys), name="mtor")
+    observer = Observer(observing(seeds, keys), name="mtor")
     observer.start()
     try:
         try:
