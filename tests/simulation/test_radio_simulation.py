@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 
@@ -126,4 +127,15 @@ def test_who_is_out_of_earshot_is_left_alone_and_missed_by_those_who_heard_it(se
     field.run(60.0)
     assert field.log.states.count("dead") >= 7
     views = [each.machine.members.views[field.members[7].id] for each in field.members[:7]]
+    assert {each.info("").state for each in views} == {"dead"}
+
+
+@seeds
+def test_one_that_falls_silent_with_the_only_one_who_heard_it_is_missed_soon(seed: int) -> None:
+    field = Field(seed, [(7.0 * i, 0.0) for i in range(8)])
+    field.run(120.0)
+    for each in field.members[6:]:
+        field.world.stall(each, math.inf)
+    field.run(25.0)
+    views = [each.machine.members.views[field.members[7].id] for each in field.members[:6]]
     assert {each.info("").state for each in views} == {"dead"}

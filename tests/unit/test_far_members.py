@@ -59,10 +59,23 @@ def test_those_who_are_forgotten_take_no_room() -> None:
 def test_one_that_speaks_anew_but_does_not_answer_us_is_far_and_not_silent() -> None:
     prober, other = met()
     (number,) = probes(prober, other, 1.0)
-    prober.spoke(other)
+    prober.spoke(other, 1.0)
     assert prober.again(number, LAST_STEP, 2.0) is None
     assert not probes(prober, other, 2.0)
     (number,) = probes(prober, other, 2.0 + FAR_FIRST_S)
     assert prober.again(number, LAST_STEP, 3.0 + FAR_FIRST_S) == other
-    prober.spoke(other)
-    assert probes(prober, other, 3.0 + FAR_FIRST_S)
+    prober.spoke(other, 3.0 + FAR_FIRST_S)
+    assert probes(prober, other, 3.0 + 2 * FAR_FIRST_S)
+
+
+def test_when_someone_is_gone_the_far_are_looked_at_again_unless_they_speak() -> None:
+    prober, other = met()
+    for _ in range(3):
+        prober.refuted(other, 0.0)
+    prober.spoke(other, 1.0)
+    prober.lost(1.0)
+    assert not probes(prober, other, 0.9 + FAR_FIRST_S)
+    prober.spoke(other, 2.0)
+    assert not probes(prober, other, 1.0 + FAR_FIRST_S)
+    prober.lost(10.0)
+    assert probes(prober, other, 10.0 + FAR_FIRST_S)

@@ -142,7 +142,7 @@ class Hearsay:
             if self.m.member_id in view.doubts:
                 self.m.prober.refuted(member, now)
             else:
-                self.m.prober.spoke(member)
+                self.m.prober.spoke(member, now)
         news = self.members.learn_fact(member, fact, now)
         if news:
             self.out.add(fx.Reach(fact.address, member, fact.boot, fact.link, fact.port))

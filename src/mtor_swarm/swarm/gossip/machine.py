@@ -336,6 +336,7 @@ class Machine:
         if info.state in ("dead", "left"):
             self.overlay.lost(info.id, now)
             self.asks.lost(info.id)
+            self.prober.lost(now)
             self.loss.pop(info.id, None)
             self._conflicts.discard(info.id)
         elif was in ("", "dead", "left"):

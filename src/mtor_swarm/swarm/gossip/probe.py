@@ -6,6 +6,7 @@ gives the others more time.
 
 from __future__ import annotations
 
+import math
 import random
 
 from mtor_swarm.config import GossipConfig
@@ -25,7 +26,8 @@ FAR_FIRST_S, FAR_TIMES, FAR_MOST_S = 4.0, 16.0, 3600.0
 """One that refuted a doubt of ours lives where we do not hear it, as by radio: others watch it.
 
 It is left alone for so long at first, so many times as long after each such doubt, and half as
-long after each answer.
+long after each answer. When someone is gone, who may have been the one that heard it, it is looked
+at again after the first time.
 """
 STALL_S = 0.25
 """A timer that fires this much too late: our own loop was held up."""
@@ -132,10 +134,18 @@ class Prober:
             member, asker, number = self._relays.pop(ack.number)
             self._send(asker, Ack(number, member))
 
-    def spoke(self, member: str) -> None:
+    def spoke(self, member: str, now: float) -> None:
         """That member says anew that it lives: if it does not answer us even so, it is far."""
+        until, wait = self._far.get(member, (math.inf, 0.0))
         if member in self._waiting.values():
             self._spoke.add(member)
+        elif until <= now + FAR_FIRST_S:
+            self._leave_alone(member, wait, now)
+
+    def lost(self, now: float) -> None:
+        """Someone is gone, and with it perhaps who heard those that we left to others."""
+        soon = now + FAR_FIRST_S
+        self._far = {each: (min(until, soon), wait) for each, (until, wait) in self._far.items()}
 
     def refuted(self, member: str, now: float) -> None:
         """That member, which we found silent, lives: it is the way between us that is bad."""
