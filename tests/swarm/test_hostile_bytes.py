@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from zmq.utils import z85
 
 from mtor_swarm.config import SwarmConfig
-from mtor_swarm.swarm import keyring
+from mtor_swarm.swarm import keyring, transport
 from mtor_swarm.swarm.addresses import split
 from mtor_swarm.swarm.certificates import revocation
 from mtor_swarm.swarm.gossip import wire
@@ -130,6 +130,16 @@ def test_whatever_comes_by_tcp_harms_nobody(door, raw) -> None:
     with socket.create_connection(split(door.address)) as rude, contextlib.suppress(OSError):
         rude.sendall(raw)
     door.transport.poll(0.0)
+
+
+def test_who_connects_and_says_nothing_is_hung_up_on(monkeypatch) -> None:
+    monkeypatch.setattr(transport, "HANDSHAKE_MS", 100)
+    door = Door(Transport(SwarmConfig(), Identity.ephemeral()))
+    with socket.create_connection(split(door.address), timeout=60) as mute:
+        door.heard(lambda found: door.count("handshakes refused") == 1)
+        while mute.recv(64):  # our own greeting
+            pass
+    door.close()
 
 
 @QUICK

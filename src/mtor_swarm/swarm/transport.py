@@ -44,6 +44,8 @@ CURVE_BYTES = 64
 """More than CURVE (ZeroMQ RFC 26) adds to a frame."""
 HEARTBEAT_MS = 10_000
 """On both ends, or descriptors of vanished peers pile up; the gossip's probes are quicker."""
+HANDSHAKE_MS = 5000
+"""Who connects and says nothing is hung up on: each holds a descriptor."""
 RECONNECT_MS = 50
 RECONNECT_MAX_MS = 1000
 HOSTILE = ("certificate forged", "certificate revoked")
@@ -122,6 +124,7 @@ class Transport:
         self._zap = self._context.socket(zmq.ROUTER)
         self._zap.linger = 0
         self._router = self._socket(zmq.ROUTER, self.config.bind)
+        self._router.handshake_ivl = HANDSHAKE_MS
         if self._keys is None:
             self._router.router_handover = True
         else:
