@@ -35,6 +35,13 @@ def test_the_doctor_tells_of_each_unit_what_it_refused(capsys) -> None:
         assert "no frame of ours" in capsys.readouterr().out
 
 
+def test_where_nobody_answers_it_still_tells_of_this_machine(capsys) -> None:
+    assert main(["doctor", "--seed", "tcp://127.0.0.1:1"]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("this machine ")
+    assert "nobody answers at tcp://127.0.0.1:1" in err
+
+
 def test_the_table_shows_what_points_at_harm_first() -> None:
     told = {f"r{number}": {"duplicates": number} for number in (10, 2, 3, 4)}
     told["r2"]["forged"] = 1

@@ -1,4 +1,4 @@
-"""`mtor doctor`: what a swarm refused, dropped and lost, and what this machine lacks."""
+"""`mtor doctor`: what this machine lacks, and what a swarm refused, dropped and lost."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from mtor_swarm.swarm.observer import Observer
 from mtor_swarm.swarm.picture import GONE
 
 _HELP = """\
-Asks every unit what it refused, dropped and lost since it started, and says what each means; then
-what this machine lacks. Small counts are life: radios lose, swarms change. What points at somebody
-who means harm, or at keys that do not fit, is red, and the exit code is 1.
+Says what this machine lacks; then asks every unit what it refused, dropped and lost since it
+started, and what each count means. Small ones are life: radios lose, swarms change. What points at
+somebody who means harm, or at keys that do not fit, is red, and the exit code is 1.
 
   mtor doctor                               the swarm that mtor sim runs here
   mtor doctor --keys ada-keys --seed tcp://10.0.0.7:7400
@@ -62,13 +62,18 @@ def _run(args: argparse.Namespace, observer: Observer) -> int:
     else:
         console().print(table(told))
         console().print(verdict(told), soft_wrap=True)
-        for line in lacking():
-            console().print(f"this machine {line}", soft_wrap=True)
     return int(any(diagnosis.meaning(name).harm for each in told.values() for name in each))
 
 
-run = watched(_run)
-"""Ask once; 1 if no member answers, or if something points at harm."""
+_ask_once = watched(_run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look here, and ask once; 1 if no member answers, or if something points at harm."""
+    if not args.json:
+        for line in lacking() or ["lacks nothing"]:
+            console().print(f"this machine {line}", soft_wrap=True)
+    return _ask_once(args)
 
 
 def ask_all(observer: Observer) -> dict[str, dict[str, int]]:

@@ -41,6 +41,7 @@ examples:
   mtor sim --headless --until mission.done   the same without a page; the exit code tells
   mtor units                                 who is there
   mtor events                                what happens, live
+  mtor doctor                                what is wrong here, and what the swarm refused
   mtor say "all units hold"                  stop; each unit is named once it stands
   mtor say "all units release"               let them go on
   mtor config check FILE                     file, line and key of a mistake
