@@ -29,8 +29,7 @@ A, B = Identity.ephemeral(), Identity.ephemeral()
 
 
 def at(identity: Identity, boot: int = 1, port: int = 9) -> Reach:
-    address = f"tcp://127.0.0.1:{port}"
-    return Reach(address, identity.member_id, boot, identity.link_public, port)
+    return Reach(f"tcp://127.0.0.1:{port}", identity.member_id, boot, identity.link_public, port)
 
 
 # --- counters
@@ -90,8 +89,7 @@ def test_what_arrives_surely_asks_nothing() -> None:
     out = Confirmations()
     assert out.send(0.0) == (1, True, True)
     out.heard(1, 1, 0.1)
-    assert out.send(1.0) == (2, False, False)
-    assert out.send(1.4) == (3, False, False)
+    assert [out.send(each) for each in (1.0, 1.4)] == [(2, False, False), (3, False, False)]
     assert out.send(1.6) == (4, True, True)
     out.heard(4, 1, 1.7)
     assert out.send(1.8 + SURE_S) == (5, True, True)
