@@ -126,8 +126,11 @@ def _play(
 
 def _check(path: Path) -> None:
     """SwarmError for a file that could not be written after a long run."""
+    is_new = not path.exists()
     try:
         path.open("ab").close()
+        if is_new:
+            path.unlink()
     except OSError as error:
         raise SwarmError(f"{path}: cannot be written: {error.strerror}") from None
 
