@@ -142,6 +142,13 @@ def test_who_connects_and_says_nothing_is_hung_up_on(monkeypatch) -> None:
     door.close()
 
 
+def test_no_link_waits_while_a_name_is_looked_up(door) -> None:
+    """A resolver that does not answer holds up its thread of ZeroMQ for 10 s, each time."""
+    named, other = (door.transport._connect(f"tcp://{e}:1") for e in ("localhost", "127.0.0.1"))
+    assert not named.dealer.affinity & (other.dealer.affinity | door.transport._router.affinity)
+    assert other.dealer.affinity
+
+
 @QUICK
 @given(raw=st.binary(max_size=1500))
 def test_whatever_comes_by_udp_is_counted(door, raw) -> None:

@@ -32,6 +32,11 @@ def is_loopback(address: str) -> bool:
     return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
+def is_named(address: str) -> bool:
+    """Whether the host must be looked up."""
+    return not is_ip(split(address)[0])
+
+
 def is_ipv6(address: str) -> bool:
     """Whether the host is an IPv6 address."""
     return ":" in split(address)[0]

@@ -46,8 +46,7 @@ HEARTBEAT_MS = 10_000
 """On both ends, or descriptors of vanished peers pile up; the gossip's probes are quicker."""
 HANDSHAKE_MS = 5000
 """Who connects and says nothing is hung up on: each holds a descriptor."""
-RECONNECT_MS = 50
-RECONNECT_MAX_MS = 1000
+RECONNECT_MS, RECONNECT_MAX_MS = 50, 1000
 HOSTILE = ("certificate forged", "certificate revoked")
 """Who shows such is hung up on; others may yet show a better one."""
 IDLE_S = 60.0
@@ -116,7 +115,7 @@ class Transport:
 
     def open(self) -> str:
         """Bind; the address that others reach us at. SwarmError if the port is taken."""
-        self._context = zmq.Context()
+        self._context = zmq.Context(2)
         self._waiter: Waiter[Found] = Waiter()
         self._waker, self._wakes = socket.socketpair()
         for end in (self._waker, self._wakes):
@@ -160,6 +159,8 @@ class Transport:
 
     def _socket(self, kind: int, address: str) -> zmq.Socket[bytes]:
         made = self._context.socket(kind)
+        # To look a name up may take seconds: that is for a thread where no other link waits.
+        made.affinity = 2 if kind == zmq.DEALER and addresses.is_named(address) else 1
         made.linger = 0
         made.ipv6 = addresses.is_ipv6(address)
         made.sndhwm = made.rcvhwm = HWM
@@ -248,8 +249,7 @@ class Transport:
         except zmq.ZMQError:
             dealer.close(0)
             raise
-        fact = self.introduction() if self._keys else None
-        if fact is not None:
+        if self._keys and (fact := self.introduction()) is not None:
             dealer.send(wire.encode(wire.Spread([fact], [])), zmq.NOBLOCK)
         self._links[address] = link
         self._hear(link.monitor, partial(self._link_events, link))
