@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from mtor_swarm import events
 from mtor_swarm.config import GossipConfig
+from mtor_swarm.swarm.gossip import backlog, hlc, news, records, repair, wire
 from mtor_swarm.swarm.gossip import effects as fx
-from mtor_swarm.swarm.gossip import hlc, news, records, repair, wire
 from tests.simulation.harness import WALL, HashKeys, Net, event, numbers
 from tests.unit.news_net import Watched, counted, give, record
 
@@ -120,15 +120,36 @@ def test_while_peers_are_far_behind_there_is_no_room_and_one_liar_takes_none():
         net.give(members[0], fx.Published(event(i)))
     behind = wire.Heads([(members[0].id, 1, "events", 0)], False, False)
     level = wire.Heads([(members[0].id, 1, "events", 8)], False, False)
-    net.give(members[0], fx.Received(members[1].id, behind))
-    assert not here.has_room(net.now)
-    for each in members[2:]:
-        net.give(members[0], fx.Received(each.id, level))
-    assert here.has_room(net.now)
-    for _ in range(2):
+    for _ in range(9):
         net.give(members[0], fx.Received(members[1].id, behind))
+    assert here.has_room(net.now)
+    net.give(members[0], fx.Received(members[2].id, level))
+    assert here.has_room(net.now)
+    net.give(members[0], fx.Received(members[3].id, behind))
     assert not here.has_room(net.now)
-    assert here.has_room(net.now + 2 * news.LAG_S)
+    assert here.has_room(net.now + 2 * backlog.LAG_S)
+
+
+def test_of_two_members_the_other_ones_word_counts_until_it_has_all():
+    net = Net(1, GossipConfig(store_events=16))
+    me, other = net.grow(2)
+    for i in range(8):
+        net.give(me, fx.Published(event(i)))
+    here = me.machine.news
+    lacks = [(other.id, 1, "events", 1), (me.id, 1, "events", 0), (me.id, 1, "stop", 0)]
+    net.give(me, fx.Received(other.id, wire.Heads(lacks, False, False)))
+    assert not here.has_room(net.now)
+    net.give(me, fx.Received(other.id, wire.Digest(here.repair.streams.digest(), b"")))
+    net.run(0.01)
+    net.give(me, fx.Received(other.id, wire.Digest(here.repair.streams.digest(), b"")))
+    assert here.has_room(net.now)
+
+
+def test_of_many_peers_the_latest_words_are_kept():
+    here = backlog.Backlog()
+    for number in range(backlog.MAX_PEERS + 9):
+        here.said(str(number), 5, float(number))
+    assert len(here._said) == backlog.MAX_PEERS
 
 
 def test_a_graft_for_what_expired_changes_the_tree_and_sends_nothing():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from mtor_swarm.errors import EventError, WireError
 from mtor_swarm.events import Event, UnitState
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import hlc, records, wire
+from mtor_swarm.swarm.gossip.backlog import Backlog
 from mtor_swarm.swarm.gossip.beacons import Beacons
 from mtor_swarm.swarm.gossip.plumtree import Plumtree
 from mtor_swarm.swarm.gossip.records import Record, StreamKey
@@ -39,8 +40,6 @@ SMALL = 128
 """Below this number of members, and while all are known, there is a common tree."""
 SPROUT_S = 0.5
 """The common tree grows anew when nobody came or went for so long."""
-LAG_S = 0.5
-"""Peers' word on how far behind us they are counts for this long."""
 
 
 class News:
@@ -57,7 +56,7 @@ class News:
         self._busy_until = 0.0
         self._peers: OrderedDict[str, wire.Heads] = OrderedDict()
         self._wanted: dict[StreamKey, float] = {}
-        self._lags: deque[tuple[float, int]] = deque(maxlen=64)
+        self.backlog = Backlog()
         self._digests = 0
         self._there: list[str] = []
         self._sprouts_sent = 0
@@ -100,14 +99,9 @@ class News:
         self._push([record], "", now)
 
     def has_room(self, now: float) -> bool:
-        """Whether peers keep up with what we publish: if not, publish no more for now.
-
-        The median of what they say counts, so that no single one can silence us.
-        """
-        while self._lags and now - self._lags[0][0] > LAG_S:
-            self._lags.popleft()
-        lags = sorted(lag for _, lag in self._lags)
-        return not lags or lags[len(lags) // 2] < self.m.config.store_events // 4
+        """Whether peers keep up with what we publish: if not, publish no more for now."""
+        peers = len(self.m.members.live())
+        return self.backlog.common(peers, now) < self.m.config.store_events // 4
 
     def link_up(self, member: str, now: float) -> None:
         """The overlay has a new link: compare at once."""
@@ -330,6 +324,7 @@ class News:
     def _digest(self, sender: str, frame: wire.Digest, now: float) -> None:
         self.m.hearsay.compare(sender, frame.members)
         if frame.events == self.repair.streams.digest():
+            self.backlog.said(sender, 0, now)
             return
         streams, before = self.repair.streams, now - SETTLE_S
         if not frame.heads:
@@ -349,7 +344,7 @@ class News:
     def _compare(self, sender: str, frame: wire.Heads, now: float) -> bool:
         """Want what we lack and the peer has; whether it lacks something that we have."""
         for origin, boot, channel, head in frame.heads:
-            self._note_lag((origin, boot, channel), head, now)
+            self._note_lag(sender, (origin, boot, channel), head, now)
         spans, behind = self.repair.compare(frame.heads, frame.whole)
         if spans:
             self._peers[sender] = frame
@@ -360,14 +355,14 @@ class News:
                 self.out.add(fx.SetTimer("want", now + GATHER_S))
         return behind
 
-    def _note_lag(self, key: StreamKey, head: int, now: float) -> None:
+    def _note_lag(self, peer: str, key: StreamKey, head: int, now: float) -> None:
         """A peer is that far in a stream, which may be ours."""
         if key[:2] == (self.m.member_id, self.m.boot):
-            self._lags.append((now, self._seqs.get(key[2], 0) - head))
+            self.backlog.said(peer, self._seqs.get(key[2], 0) - head, now)
 
     def _serve(self, sender: str, frame: wire.Want, now: float) -> None:
         for origin, boot, channel, first, _ in frame.spans:
-            self._note_lag((origin, boot, channel), first - 1, now)
+            self._note_lag(sender, (origin, boot, channel), first - 1, now)
         for priority, part in self.repair.serve(frame.spans):
             self._send(sender, part, priority)
 
