@@ -9,6 +9,7 @@ import pytest
 from mtor_swarm.errors import WireError
 from mtor_swarm.swarm.gossip import asks, probe, wire
 from mtor_swarm.swarm.gossip import effects as fx
+from mtor_swarm.swarm.gossip.beacons import Heard
 from tests.unit.gossip_play import Play, doubt, fact, id_of
 
 
@@ -39,10 +40,19 @@ def test_the_share_of_datagrams_that_is_lost_is_kept_until_the_member_is_gone() 
     play = Play("a")
     play.give(fx.Lossy(id_of("a"), 0.25))
     assert play.machine.loss == {id_of("a"): 0.25}
-    play.machine.bury(id_of("a"), play.now)
-    play.machine.bury(id_of("a"), play.now)
+    play.machine.members.bury(id_of("a"), play.now)
     play.fire("retry")
     assert play.machine.loss == {}
+
+
+def test_of_one_that_is_forgotten_nothing_is_kept() -> None:
+    play = Play("a")
+    play.give(fx.Lossy(id_of("a"), 0.25))
+    play.machine.news.beacons._heard[id_of("a")] = Heard()
+    play.machine.members.forget(id_of("a"))
+    play.fire("retry")
+    assert play.machine.loss == {}
+    assert play.machine.news.beacons._heard == {}
 
 
 def test_a_probe_asks_again_and_others_too_and_at_last_by_the_link() -> None:
@@ -225,7 +235,7 @@ def test_a_large_table_is_told_in_frames_that_all_fit() -> None:
     for start in range(0, 300, 100):
         facts = [fact(each, certificate=b"c" * 512) for each in names[start : start + 100]]
         play.hear("a", wire.Spread(facts, []))
-    play.machine.bury(id_of("m7"), play.now)
+    play.machine.members.bury(id_of("m7"), play.now)
     play.hear("a", wire.Spread([], [], True))
     frames = play.said(wire.Spread, "a")
     assert len(frames) == 3
@@ -256,7 +266,7 @@ def test_asks_beyond_what_can_wait_end_at_once_and_those_to_the_dead_too() -> No
     assert b"wait already" in last.payload
     play.hear("a", wire.Answer(999, True, b""))
     assert play.counted("answers dropped") == 1
-    play.machine.bury(id_of("a"), play.now)
+    play.machine.members.bury(id_of("a"), play.now)
     play.fire("retry")
     assert len(play.did(fx.Answered)) == asks.MAX_PENDING
     assert play.fire("ask 1") == []

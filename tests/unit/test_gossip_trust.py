@@ -144,7 +144,7 @@ def test_who_tells_old_news_is_told_the_new_and_who_tells_a_death_is_not() -> No
     play.hear("b", wire.Spread([fact("b", incarnation=3)], []))
     play.hear("a", wire.Spread([fact("b", incarnation=2)], []))
     assert play.said(wire.Spread, "a")[0].facts == [fact("b", incarnation=3)]
-    play.machine.bury(id_of("b"), play.now)
+    play.machine.members.bury(id_of("b"), play.now)
     play.hear("a", wire.Spread([fact("b", incarnation=3)], []))
     assert play.said(wire.Spread, "a") == []
 

@@ -130,8 +130,6 @@ class Beacons:
         observers = [each for each in live if views[each].fact.role == "observer"]
         observers.sort(key=lambda each: (views[each].fact.started_s, each))
         self._observers = observers[:OBSERVERS]
-        for gone in self._heard.keys() - views.keys():
-            del self._heard[gone]
         self._near = self._nearest()
         links = [each for each in self.m.news.tree.links if each not in self._near]
         self._near += links[: NEAR - len(self._near)]
@@ -148,6 +146,10 @@ class Beacons:
         return [member for _, member in sorted(placed)[:NEAR]]
 
     # --- others'
+
+    def forgotten(self, member: str) -> None:
+        """That member is not known any more."""
+        self._heard.pop(member, None)
 
     def quieted(self, sender: str, origin: str, now: float) -> None:
         """A peer hears that unit's beacons without us."""

@@ -254,11 +254,6 @@ class Machine:
             self.members.forget(member)
         self.overlay.tend(now)
 
-    def bury(self, member: str, now: float) -> None:
-        """Hold a live member for dead."""
-        if self.members.is_live(member):
-            self.members.bury(member, now)
-
     # --- timers
 
     def _fired(self, item: fx.Fired, now: float) -> None:
@@ -323,6 +318,8 @@ class Machine:
             self._no_link(member, now)
         for member in self.members.forgotten:
             self.overlay.forgotten(member, now)
+            self.news.beacons.forgotten(member)
+            self._drop(member)
             self.out.add(fx.Forgotten(member))
         self.members.forgotten = []
         for member, up in self.overlay.changes:
@@ -331,14 +328,17 @@ class Machine:
                 self.shared.link_up(now)
         self.overlay.changes = []
 
+    def _drop(self, member: str) -> None:
+        self.loss.pop(member, None)
+        self._conflicts.discard(member)
+
     def _tell_change(self, info: MemberInfo, was: str, now: float) -> None:
         self.out.add(fx.MemberSeen(info, was))
         if info.state in ("dead", "left"):
             self.overlay.lost(info.id, now)
             self.asks.lost(info.id)
             self.prober.lost(now)
-            self.loss.pop(info.id, None)
-            self._conflicts.discard(info.id)
+            self._drop(info.id)
         elif was in ("", "dead", "left"):
             self.hearsay.compare_by(now + COMPARE_S)
             self.shared.met(now)
