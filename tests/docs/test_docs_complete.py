@@ -6,13 +6,17 @@ import argparse
 import ast
 import re
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mtor_swarm import config as configs
 from mtor_swarm import events
 from mtor_swarm.cli import main as cli
+from mtor_swarm.swarm import keyring
+from mtor_swarm.swarm.identity import Identity
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -118,3 +122,17 @@ def test_every_link_between_documents_leads_somewhere():
     for path in [*DOCUMENTS, ROOT / "ARCHITECTURE.md"]:
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_keys_that_the_readme_makes_are_those_that_its_configs_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for line in commands():
+        if line.startswith("mtor keys"):
+            assert cli.main(shlex.split(line)[1:]) == 0, line
+    (block,) = re.findall(r"```yaml\n(unit: r1.*?)```", text_of("README.md"), re.DOTALL)
+    config = configs.parse(block, configs.RealmConfig).swarm
+    keys = keyring.read(Path(config.keys).name)
+    identity = Identity.load(keys.folder / "identity.key")
+    assert keyring.carried(keys.folder, identity, "unit", "r1", time.time())
+    assert config.bind.rpartition(":")[2] == config.seeds[0].rpartition(":")[2]
+    assert len(keyring.read("ada-keys").revoked) == 1

@@ -30,9 +30,11 @@ you issue each robot and each person a folder of their own, which is all that th
   mtor keys issue home --unit r1 --out r1.certificate    the same keys, longer: copy the file over
                                                          `certificate` in the robot's folder
   mtor keys revoke home r1 --into ada-keys               never again; whoever runs with ada-keys
-                                                         tells the swarm
+                                                         tells the swarm. Hold r1 first: then
+                                                         nothing that you say reaches it any more
 
 Roles: unit (a robot), observer, viewer (see only), operator, sysop (their commands are obeyed).
+To take a role away revoke whoever has it, for who has not seen the new certificate obeys the old.
 A running member reads its folder again when a file in it changes.
 """
 
