@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 
@@ -221,3 +222,21 @@ def test_who_is_gone_is_forgotten():
     here.members.forget(members[1].id)
     drive(net, 2.0, members[:1])
     assert members[1].id not in here.news.beacons._heard
+
+
+def test_where_datagrams_are_lost_beacons_for_all_come_over_more_links():
+    net = Watched()
+    members = net.grow(16)
+    net.loss = 0.3
+    for each, other in itertools.permutations(members, 2):
+        net.give(each, fx.Lossy(other.id, 0.3))
+    late = 0
+    for step in range(600):
+        for each in members:
+            net.give(each, fx.StateChanged(state(each.name, float(each.name[1:]) + step / 1000)))
+        net.run(0.05)
+        if step >= 200 and step % 40 == 0:
+            for each, other in itertools.permutations(members, 2):
+                moved = each.beacons[other.id].pose.x_m - float(other.name[1:])
+                late += step - moved * 1000 > 50  # older than 2.5 s
+    assert late < 10 * 16 * 15 / 100

@@ -8,6 +8,7 @@ others for quiet, for a while only, since nothing repairs a beacon that a broken
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -30,6 +31,8 @@ FAR_MEMBERS = 50
 """In a swarm of more, beacons to all are rarer in proportion."""
 CHOOSE_S = 1.0
 """Who is near is looked up this often."""
+MISSED = 0.03
+"""The chance that a beacon for all does not come which is small enough to ask others for quiet."""
 QUIET_S = 10.0
 """A link that is not needed for a unit's beacons is left out for this long."""
 
@@ -52,11 +55,13 @@ _JUNK = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class Heard:
     """How new the newest beacons of one unit are, where it is, and who needs none from us."""
 
-    __slots__ = ("far", "newest", "pose", "quiet")
+    __slots__ = ("by", "far", "newest", "pose", "quiet")
 
     def __init__(self) -> None:
         self.newest = self.far = (0, 0)
         self.pose: Pose | None = None
+        self.by: list[str] = []
+        """Who sent us the newest for all, so far."""
         self.quiet: dict[str, float] = {}
 
 
@@ -182,19 +187,26 @@ class Beacons:
         spread = said.far and age > heard.far
         if not spread and age <= heard.newest:
             if said.far and age == heard.far and sender != origin:
-                heard.quiet[sender] = now + QUIET_S
-                self.m.send(sender, wire.Quiet(origin), 3)
+                self._again(origin, heard, sender, now)
             return
         if not self.m.verifier.verify(said.key, CONTEXT + beacon.said, beacon.signature):
             self.out.count("forged")
             return
         if spread:
-            heard.far = age
+            heard.far, heard.by = age, [sender]
             for member in self._links_for(origin, now):
                 if member not in (sender, origin):
                     self.m.send(member, beacon, 3)
         if age > heard.newest:
             self._tell(origin, heard, said)
+
+    def _again(self, origin: str, heard: Heard, sender: str, now: float) -> None:
+        """One more copy of a beacon for all: where few are lost it need not come."""
+        if math.prod(self.m.loss.get(each, 0.0) for each in heard.by) <= MISSED:
+            heard.quiet[sender] = now + QUIET_S
+            self.m.send(sender, wire.Quiet(origin), 3)
+        elif sender not in heard.by:
+            heard.by.append(sender)
 
     def _tell(self, origin: str, heard: Heard, said: Said) -> None:
         try:
