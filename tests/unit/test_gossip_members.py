@@ -297,3 +297,19 @@ def test_to_one_that_is_forgotten_nothing_is_said_of_links() -> None:
     assert play.machine.out.drain() == []
     play.fire("retry")
     assert play.machine.overlay.active == []
+
+
+def test_a_death_is_told_to_a_newcomer_though_its_witnesses_are_gone_themselves() -> None:
+    play = Play("x", "a", "b")
+    play.hear("a", wire.Spread([], [doubt("a", "x", sure=True), doubt("b", "x", sure=True)]))
+    assert play.sees("x") == "dead"
+    play.hear("c", wire.Spread([fact("c")], [], True))
+    assert sum(len(each.doubts) for each in play.said(wire.Spread, "c")) == 2
+    play.hear("a", wire.Spread([fact("a", 1, 2, left=True), fact("b", 1, 2, left=True)], []))
+    play.hear("c", wire.Spread([fact("c")], [], True))
+    (told,) = [each for each in play.said(wire.Spread, "c") if each.doubts]
+    assert play.machine.member_id in {each.origin for each in told.doubts}
+    late = Play()
+    late.machine.member_id = late.machine.members.me = id_of("late")
+    late.hear("me", told)
+    assert late.sees("x") == "suspect"

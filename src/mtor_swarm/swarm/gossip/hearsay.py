@@ -226,19 +226,22 @@ class Hearsay:
 
     def say_doubt(self, member: str, sure: bool, now: float) -> None:
         """Doubt a member ourselves."""
-        fact = self.members.views[member].fact
-        doubt = wire.Doubt(
-            self.m.signer.public_key,
-            b"",
-            member=member,
-            boot=fact.boot,
-            incarnation=fact.incarnation,
-            sure=sure,
-        )
+        doubt = self._doubt(member, sure)
         if self.members.tells(doubt, self.m.member_id):
             doubt = wire.sign(doubt, self.m.signer)
             self.learn_doubt(doubt, self.m.member_id, now)
             self.tell_near(wire.Spread([], [doubt]))
+
+    def _doubt(self, member: str, sure: bool) -> wire.Doubt:
+        """Our doubt of what we hold of that member, not yet signed."""
+        boot, incarnation = self.members.views[member].fact.about
+        key = self.m.signer.public_key
+        return wire.Doubt(key, b"", member=member, boot=boot, incarnation=incarnation, sure=sure)
+
+    def _vouch(self, member: str, view: View) -> None:
+        """Nobody believes witnesses of a death that are gone themselves: be one ourselves."""
+        if not any(each == self.m.member_id or self.members.is_live(each) for each in view.doubts):
+            view.doubts[self.m.member_id] = wire.sign(self._doubt(member, True), self.m.signer)
 
     def _refute(self, sender: str, doubt: wire.Doubt, now: float) -> None:
         """We are doubted: say with a higher incarnation that we live."""
@@ -268,7 +271,9 @@ class Hearsay:
                 facts.append(self.m.my_fact())
             elif view is not None:
                 facts.append(view.fact)
-                doubts += view.doubts.values() if view.rank == DEAD else ()
+                if view.rank == DEAD:
+                    self._vouch(member, view)
+                    doubts += view.doubts.values()
             if max(len(facts), len(doubts)) > wire.MAX_TOLD // 2:
                 self.m.send(to, wire.Spread(facts, doubts), 1)
                 facts, doubts = [], []
