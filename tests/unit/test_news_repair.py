@@ -43,6 +43,7 @@ def test_a_peers_word_alone_makes_no_stream_and_moves_none():
     assert not behind
     assert here.passed([(*key_of("a"), 99)], 0, 100.0) == []
     assert len(here.streams) == 0
+    assert here.compare([(*key_of("a"), 0)], False) == ([], False)
     here.add(record(1), 0.0)
     assert here.passed([(*key_of("a"), 99)], 0, 100.0) == []
     assert here.streams.recent() == [(*key_of("a"), 1)]

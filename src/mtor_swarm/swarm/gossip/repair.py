@@ -143,7 +143,7 @@ class Repair:
             key = (origin, boot, channel)
             stream = self.streams.get(key)
             if stream is None:
-                if self.streams.has_room_for(key):
+                if head and self.streams.has_room_for(key):
                     spans.append((*key, 1, head))
             elif head < stream.head:
                 behind = True
