@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from mtor_swarm.cli import doctor, watching
 from mtor_swarm.cli.main import main
+from mtor_swarm.swarm import keyring
 from tests.swarm.crowd import Crowd, wait_until
 
 pytestmark = pytest.mark.timeout(180)
@@ -40,6 +42,15 @@ def test_where_nobody_answers_it_still_tells_of_this_machine(capsys) -> None:
     out, err = capsys.readouterr()
     assert out.startswith("this machine ")
     assert "nobody answers at tcp://127.0.0.1:1" in err
+    assert "if it has keys your folder with --keys" in err
+
+
+def test_who_has_keys_is_asked_whether_they_are_that_swarms(tmp_path, capsys) -> None:
+    keyring.new_swarm(tmp_path / "home")
+    keys = str(tmp_path / "ada")
+    keyring.issue(tmp_path / "home", "ada", "viewer", keys, time.time() + 1000)
+    assert main(["doctor", "--seed", "tcp://127.0.0.1:1", "--keys", keys]) == 1
+    assert f"is {keys} of that swarm and not revoked?" in capsys.readouterr().err
 
 
 def test_the_table_shows_what_points_at_harm_first() -> None:

@@ -151,7 +151,8 @@ def test_where_nobody_answers_one_line_says_what_to_do() -> None:
         assert (each.returncode, out) == (1, "")
         assert err.splitlines() == [
             "mtor: nobody answers at tcp://127.0.0.1:1: start a swarm with `mtor sim`, or name a "
-            "member of yours with --seed tcp://HOST:PORT"
+            "member of yours with --seed tcp://HOST:PORT, and if it has keys your folder with "
+            "--keys DIR"
         ]
 
 

@@ -92,7 +92,10 @@ def _joined(seeds: list[str], keys: str) -> Iterator[Observer]:
             where = seeds[0] if len(seeds) == 1 else f"any of {seeds[0]} … {seeds[-1]}"
             raise SwarmError(
                 f"nobody answers at {where}: start a swarm with `mtor sim`, or name a member of "
-                "yours with --seed tcp://HOST:PORT"
+                "yours with --seed tcp://HOST:PORT, and if it has keys your folder with --keys DIR"
+                if not keys
+                else f"nobody answers at {where}: is the address right, and is {keys} of that "
+                "swarm and not revoked?"
             ) from None
         yield observer
     finally:
