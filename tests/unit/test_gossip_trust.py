@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from mtor_swarm.config import GossipConfig
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.membership import Membership
+from tests.simulation.harness import HashKeys
 from tests.unit.gossip_play import Play, doubt, fact, id_of
 
 
@@ -194,3 +196,19 @@ def test_our_own_words_of_before_and_forged_ones_are_no_other() -> None:
     for said in (mine, fact("me", boot=0), fact("me", boot=2, signer="a")):
         play.hear("a", wire.Spread([said], []))
     assert play.counted("another with our key") == 0
+
+
+@pytest.mark.parametrize("boot", [1, 2])
+def test_who_speaks_with_the_key_of_one_that_is_elsewhere_is_told(boot) -> None:
+    play = Play()
+    held = fact("a", boot=2)
+    play.hear("a", wire.Spread([held], []))
+    play.now = 1.0
+    moved = msgspec.structs.replace(fact("a", boot=boot), address="tcp://thief:1", signature=b"")
+    play.hear("a", wire.Spread([moved], []))
+    assert play.counted("forged") == 1
+    play.hear("a", wire.Spread([wire.sign(moved, HashKeys("a"))], []))
+    assert [each.facts for each in play.said(wire.Spread, "thief")] == [[held]]
+    play.hear("a", wire.Spread([wire.sign(moved, HashKeys("a"))], []))
+    assert not play.said(wire.Spread, "thief")
+    assert play.counted("two with one key") == 1

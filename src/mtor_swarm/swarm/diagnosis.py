@@ -21,6 +21,7 @@ HARM = {
     "certificate of another": "a member that says what its certificate does not",
     "certificate beyond its voucher": "somebody vouches for what they may not",
     "another with our key": "its keys run elsewhere too, or its boot count went back: see its log",
+    "two with one key": "a unit's keys run twice, or its boot count went back: see that one's log",
     "doubts of what we never said": "somebody makes up that this member is dead",
     "handshakes refused": "links without the swarm's key, or revoked ones",
     "datagrams forged": "datagrams in a member's name that it never sealed",

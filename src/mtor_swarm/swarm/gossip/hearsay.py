@@ -72,6 +72,8 @@ class Hearsay:
                 self.m.prober.heard(member, now)
             if news:
                 self._pass_on(member, sender, now)
+            elif member == sender and self._is_elsewhere(member, fact):
+                self._tell_twin(member, fact, now)
             elif member not in doubted and self._knows_better(member, fact):
                 self.tell(sender, [member])
         fresh = [each for each in frame.doubts if self.doubted(sender, each, now)]
@@ -147,6 +149,23 @@ class Hearsay:
         if news:
             self.out.add(fx.Reach(fact.address, member, fact.boot, fact.link, fact.port))
         return news
+
+    def _is_elsewhere(self, member: str, fact: wire.Fact) -> bool:
+        """Whether one that speaks with that member's key is not where we reach that member."""
+        view = self.members.views.get(member)
+        return view is not None and fact.address != view.fact.address and not fact.left
+
+    def _tell_twin(self, member: str, fact: wire.Fact, now: float) -> None:
+        """Two have one key. Who is not reached under it is told so, or would never know."""
+        view = self.members.views[member]
+        if now - view.reminded < self.m.config.probe_timeout_s:
+            return
+        if not wire.is_genuine(fact, self.m.verifier):
+            self.out.count("forged")
+            return
+        view.reminded = now
+        self.out.count("two with one key")
+        self.out.add(fx.Send(fact.address, wire.Spread([view.fact], []), reliable=True))
 
     def _see_twin(self, fact: wire.Fact) -> None:
         """What is said in our name and with our key, and not by us: of the two one is not heard.
