@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from mtor_swarm.config import SwarmConfig
+from mtor_swarm.config import RealmConfig, SwarmConfig
 from mtor_swarm.events import Command, CommandAcknowledged, make
 from mtor_swarm.realm.commands import Draft, issue
 from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.identity import Identity, operator_signer
 from mtor_swarm.swarm.observer import Observer
 
-from .crew import Crew
+from .crew import SUCCESS, Crew
 from .crowd import PATIENCE_S, wait_until
 
 
@@ -62,3 +62,22 @@ def test_units_with_keys_obey_operators_and_nobody_else(tmp_path: Path) -> None:
             assert answer(observer, order(ada))[0] in ("accepted", "confirmed")
     finally:
         observer.stop()
+
+
+def test_a_unit_with_a_wrong_folder_starts_once_that_is_put_right(tmp_path: Path) -> None:
+    keyring.new_swarm(tmp_path / "home")
+    for name in ("r1", "r2"):
+        keyring.issue(tmp_path / "home", name, None, tmp_path / name, time.time() + 9999)
+    right = (tmp_path / "r1/certificate").read_bytes()
+    (tmp_path / "r1/certificate").write_bytes((tmp_path / "r2/certificate").read_bytes())
+    config = RealmConfig(
+        unit="r1",
+        state_dir=str(tmp_path / "state"),
+        swarm=SwarmConfig(keys=str(tmp_path / "r1")),
+    )
+    with Crew(tmp_path) as crew:
+        gossip = crew.do(lambda: crew._made("r1", config)).gossip
+        crew.through(gossip, "configure")
+        assert crew.do(gossip.trigger_activate) != SUCCESS
+        (tmp_path / "r1/certificate").write_bytes(right)
+        crew.through(gossip, "activate")

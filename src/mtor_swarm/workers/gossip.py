@@ -108,19 +108,19 @@ class GossipWorker(Worker):
         self._members.clear()
         self._beacons.clear()
         self._inbox: Inbox[Callable[[], None]] = Inbox(MAX_INBOX)
-        driver = SwarmDriver(
-            self.config.swarm,
-            self._identity,
-            unit=self.config.unit,
-            on_event=self._on_swarm_event,
-            on_member=self._on_member,
-            on_beacon=self._on_beacon,
-            on_ask=self._on_ask,
-            on_conflict=self._on_conflict,
-            log=self.get_logger().warning,
-        )
-        self._authority = driver.authority
         try:
+            driver = SwarmDriver(
+                self.config.swarm,
+                self._identity,
+                unit=self.config.unit,
+                on_event=self._on_swarm_event,
+                on_member=self._on_member,
+                on_beacon=self._on_beacon,
+                on_ask=self._on_ask,
+                on_conflict=self._on_conflict,
+                log=self.get_logger().warning,
+            )
+            self._authority = driver.authority
             driver.start()
         except SwarmError:
             self._let_go()
