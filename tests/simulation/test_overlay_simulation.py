@@ -194,3 +194,14 @@ def test_one_that_refuses_a_member_whom_others_admit_does_not_make_them_talk_for
     sent = net.sent
     net.run(20.0)
     assert net.sent - sent < 20 * 9 * 8
+
+
+@seeds
+def test_a_restart_too_quick_to_be_missed_leaves_no_link_that_one_end_knows_of(seed: int) -> None:
+    net = Net(seed)
+    members = net.grow(16)
+    again = net.add("m3", boot=2, seeds=["m5"])
+    net.run(3.0)
+    linked = {e.id for e in members if again.id in e.machine.overlay.active}
+    assert linked == set(again.machine.overlay.active)
+    assert net.false_deaths() == []
