@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import threading
 
+import msgspec
 import pytest
 
 from mtor_swarm.config import SwarmConfig
-from mtor_swarm.errors import ConfigError
+from mtor_swarm.errors import ConfigError, SwarmError
 from mtor_swarm.swarm import knocks
-from mtor_swarm.swarm.addresses import advertised, demand_loopback, is_loopback, split
+from mtor_swarm.swarm.addresses import (
+    advertised,
+    demand_loopback,
+    demand_way,
+    is_loopback,
+    split,
+)
 from mtor_swarm.swarm.counters import Counters
 from mtor_swarm.swarm.knocks import NONE, Knocks, hang_up
 
@@ -49,10 +57,25 @@ def test_others_are_told_an_address_that_leads_here() -> None:
     near = SwarmConfig(seeds=["tcp://127.0.0.1:7401"])
     assert advertised(near, bound) == "tcp://127.0.0.1:7400"
     lost = SwarmConfig(seeds=["tcp://no.such.host.invalid:99999"])
-    assert advertised(lost, bound) == "tcp://127.0.0.1:7400"
-    six = SwarmConfig(seeds=["tcp://[::1]:7401"])
-    assert advertised(six, "tcp://[::]:7400") in ("tcp://[::1]:7400", "tcp://127.0.0.1:7400")
-    assert advertised(SwarmConfig(), bound).endswith(":7400")
+    with pytest.raises(SwarmError, match=r"no way leads from here to tcp://no\.such.*advertise"):
+        advertised(lost, bound)
+    for config, here in [
+        (SwarmConfig(seeds=["tcp://[::1]:7401"]), "tcp://[::]:7400"),
+        (SwarmConfig(), bound),
+    ]:
+        with contextlib.suppress(SwarmError):  # no IPv6 here, or no network
+            assert advertised(config, here).endswith(":7400")
+
+
+@pytest.mark.parametrize("bind", ["tcp://*:1", "tcp://0.0.0.0:1", "tcp://[::]:1"])
+def test_who_listens_everywhere_waits_for_a_network_that_leads_to_the_seed(bind) -> None:
+    away = SwarmConfig(bind=bind, seeds=["tcp://no.such.host.invalid:1"])
+    with pytest.raises(SwarmError, match="bring the network up"):
+        demand_way(away, True)
+    demand_way(msgspec.structs.replace(away, advertise="tcp://10.0.0.1:1"), True)
+    demand_way(msgspec.structs.replace(away, bind="tcp://10.0.0.1:1"), True)
+    with pytest.raises(ConfigError, match="is not on this machine"):
+        demand_way(away, False)
 
 
 def knocked(address: str) -> bool:

@@ -7,7 +7,7 @@ import ipaddress
 import socket
 
 from mtor_swarm.config import SwarmConfig
-from mtor_swarm.errors import ConfigError
+from mtor_swarm.errors import ConfigError, SwarmError
 
 
 def split(address: str) -> tuple[str, str]:
@@ -42,6 +42,14 @@ def is_ipv6(address: str) -> bool:
     return ":" in split(address)[0]
 
 
+def demand_way(config: SwarmConfig, has_keys: bool) -> None:
+    """SwarmError if others may not reach who listens as the config says, or not yet."""
+    if not has_keys:
+        demand_loopback(config)
+    elif split(config.bind)[0] in ("*", "0.0.0.0", "::"):
+        advertised(config, "tcp://[::]:0" if is_ipv6(config.bind) else "tcp://0.0.0.0:0")
+
+
 def demand_loopback(config: SwarmConfig) -> None:
     """ConfigError if a swarm without keys would go beyond this machine."""
     said = [("bind", config.bind), *(("seeds", each) for each in config.seeds)]
@@ -57,7 +65,8 @@ def demand_loopback(config: SwarmConfig) -> None:
 def advertised(config: SwarmConfig, bound: str) -> str:
     """Where others reach who listens at `bound`: what the config says, else our own address.
 
-    Bound to every interface, that is the address of the one that leads to the first seed.
+    Bound to every interface, that is the address of the one that leads to the first seed;
+    SwarmError if none does yet.
     """
     if config.advertise:
         return config.advertise.replace(":*", f":{split(bound)[1]}")
@@ -65,6 +74,12 @@ def advertised(config: SwarmConfig, bound: str) -> str:
     if not is_ip(host) or not ipaddress.ip_address(host).is_unspecified:
         return bound
     own = _towards(config.seeds[0] if config.seeds else "tcp://192.0.2.1:1")
+    if not own:
+        seed = config.seeds[0] if config.seeds else "other networks"
+        raise SwarmError(
+            f"swarm.bind: {config.bind}: no way leads from here to {seed} yet, so that nobody can "
+            "be told where this member is: bring the network up, or say it in swarm.advertise"
+        )
     return f"tcp://[{own}]:{port}" if ":" in own else f"tcp://{own}:{port}"
 
 
@@ -74,6 +89,6 @@ def _towards(seed: str) -> str:
     with socket.socket(family, socket.SOCK_DGRAM) as route:
         try:
             route.connect((host, int(port)))  # UDP: picks the route, sends nothing
-        except OSError:
-            return "127.0.0.1"
+        except (OSError, OverflowError):
+            return ""
         return str(route.getsockname()[0])

@@ -82,7 +82,8 @@ class Link:
 class Transport:
     """The sockets of one member. Used by one thread at a time, but for `wake` and `counters`.
 
-    `keys` is this member's folder; without it only loopback is allowed (ConfigError).
+    `keys` is this member's folder; without it only loopback is allowed (ConfigError). SwarmError
+    if others could not be told where this member is.
     """
 
     def __init__(
@@ -100,8 +101,7 @@ class Transport:
         """What we say of ourselves: with keys, the first thing on every new link."""
         self._identity = identity
         self._keys = keys
-        if keys is None:
-            addresses.demand_loopback(config)
+        addresses.demand_way(config, keys is not None)
         self.counters = Counters()
         self._count = self.counters.count
         self._links: dict[str, Link] = {}
