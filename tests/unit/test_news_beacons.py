@@ -240,3 +240,16 @@ def test_where_datagrams_are_lost_beacons_for_all_come_over_more_links():
                 moved = each.beacons[other.id].pose.x_m - float(other.name[1:])
                 late += step - moved * 1000 > 50  # older than 2.5 s
     assert late < 10 * 16 * 15 / 100
+
+
+def test_a_copy_that_came_twice_over_one_link_is_one():
+    net = Watched()
+    members = net.grow(4)
+    for other in members[1:]:
+        net.give(members[0], fx.Lossy(other.id, 0.3))
+    beacon = said(body=msgspec.msgpack.encode(state("m1", 1.0)))
+    for sender in (2, 3, 3):
+        net.give(members[0], fx.Received(members[sender].id, beacon))
+    heard = members[0].machine.news.beacons._heard[members[1].id]
+    assert heard.by == [members[2].id, members[3].id]
+    assert not heard.quiet
