@@ -139,3 +139,15 @@ def test_one_that_falls_silent_with_the_only_one_who_heard_it_is_missed_soon(see
     field.run(25.0)
     views = [each.machine.members.views[field.members[7].id] for each in field.members[:6]]
     assert {each.info("").state for each in views} == {"dead"}
+
+
+def test_out_of_earshot_nobody_finds_a_port_closed() -> None:
+    field = Field(1, [(0.0, 0.0), (5.0, 0.0)])
+    field.run(5.0)
+    field.place([(0.0, 0.0), (500.0, 0.0)])
+    field.members[0].up = False
+    field.run(0.4)
+    field.world.give(field.members[1], fx.Asking(1, field.members[0].id, "k", b"", 1.0))
+    field.run(0.1)
+    view = field.members[1].machine.members.views[field.members[0].id]
+    assert view.info("").state == "alive"

@@ -229,12 +229,12 @@ class World:
         to = self._at.get(send.address)
         if to is None or not size or not self.network.hears(member.name, to.name):
             return
+        more = self.network.radio_delay_s(member.id, to.id)
+        if more is None:
+            return
         stream = self.network.is_stream(size, send.reliable or send.confirmed)
         if stream and not to.up:
             self._refused(member, send.address, REFUSED_S)
-            return
-        more = self.network.radio_delay_s(member.id, to.id)
-        if more is None:
             return
         frame = wire.decode(wire.encode(send.frame)) if self.codec else send.frame
         for delay in self.network.delays(stream):
