@@ -10,6 +10,7 @@ from mtor_swarm.errors import WireError
 from mtor_swarm.swarm.gossip import asks, probe, wire
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip.beacons import Heard
+from mtor_swarm.swarm.gossip.membership import MAX_DOUBTS
 from tests.unit.gossip_play import Play, doubt, fact, id_of
 
 
@@ -313,3 +314,14 @@ def test_a_death_is_told_to_a_newcomer_though_its_witnesses_are_gone_themselves(
     late.machine.member_id = late.machine.members.me = id_of("late")
     late.hear("me", told)
     assert late.sees("x") == "suspect"
+
+
+def test_the_doubts_of_one_that_we_hear_and_others_do_not_are_bounded() -> None:
+    names = [f"m{i}" for i in range(40)]
+    play = Play("x", *names)
+    play.hear("m0", wire.Spread([], [doubt("m0", "x", sure=True)]))
+    play.now += 1.0
+    play.hear("x", wire.Ack(1))
+    play.hear("m0", wire.Spread([], [doubt(each, "x", sure=True) for each in names]))
+    assert play.sees("x") == "suspect"
+    assert len(play.machine.members.views[id_of("x")].doubts) == MAX_DOUBTS

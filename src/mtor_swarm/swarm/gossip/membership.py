@@ -25,6 +25,8 @@ STATES: tuple[State, ...] = ("alive", "suspect", "dead", "left")
 ALIVE, SUSPECT, DEAD, LEFT = range(4)
 CONFIRMATIONS = 3
 """Independent witnesses after the first that bring a suspicion down to its least time."""
+MAX_DOUBTS = 32
+"""Of one fact: one that only some hear may be doubted by all others."""
 PROOF = 2
 """Witnesses that are sure of a death (its port is closed, its time is over) are proof of it."""
 
@@ -152,7 +154,8 @@ class Membership:
             return False
         had = view.doubts.get(witness)
         if had is None:
-            return doubt.sure or len(view.doubts) <= CONFIRMATIONS
+            most = MAX_DOUBTS - 1 if doubt.sure else CONFIRMATIONS
+            return len(view.doubts) <= most
         return doubt.sure and not had.sure
 
     def learn_doubt(self, doubt: Doubt, witness: str, now: float) -> None:
