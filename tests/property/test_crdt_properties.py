@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from mtor_swarm.swarm.gossip import crdt, hlc, wire
 from mtor_swarm.swarm.gossip.crdt import Replica
-from tests.simulation.harness import WALL, HashKeys
+from mtor_swarm.swarm.simnet.keys import HashKeys
+from tests.simulation.harness import WALL
 
 KINDS = ["map:m", "set:s", "counter:c", "stigmergy:g", "stigmergy:g:most", "stigmergy:g:least"]
 kinds = pytest.mark.parametrize("state", KINDS)

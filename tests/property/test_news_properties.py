@@ -10,7 +10,8 @@ from mtor_swarm.errors import WireError
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import records
 from mtor_swarm.swarm.gossip.repair import GAP_PATIENCE_S, Gap, Repair
-from tests.simulation.harness import HashKeys, Member, Net, event
+from mtor_swarm.swarm.simnet.keys import HashKeys
+from tests.simulation.harness import Member, Net, event
 from tests.unit.news_play import key_of, record
 
 CHANNELS = (("mtor.unit.changed", "events"), ("mtor.stop.issued", "stop"))

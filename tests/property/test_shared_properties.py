@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mtor_swarm.errors import WireError
 from mtor_swarm.swarm.gossip import crdt, wire
 from mtor_swarm.swarm.gossip import effects as fx
-from tests.simulation.harness import WALL, HashKeys, Net
+from mtor_swarm.swarm.simnet.keys import HashKeys
+from tests.simulation.harness import WALL, Net
 
 STAMP = int(WALL * 1000) << 16
 STATES = ["map:m", "set:s", "counter:c", "stigmergy:g", "stigmergy:g:least"]

@@ -105,30 +105,26 @@ def test_sensors_keep_their_rates_in_simulated_time(scene: Scene) -> None:
     assert {gap % 100 for gap in gaps(scan)} == {0}
 
 
-def test_cmd_vel_drives_its_unit_and_no_other(scene: Scene) -> None:
+def turn_r1(scene: Scene) -> None:
+    """Command r1 to turn until it does."""
     wheel = scene.node.create_publisher(Twist, "/r1/cmd_vel", CONTROL_QOS)
     twist = Twist()
     twist.angular.z = 1.0
 
-    def drives() -> bool:
+    def turns() -> bool:
         wheel.publish(twist)
         return scene.engine.velocity("r1")[1] > 0.9
 
-    scene.until(drives)
+    scene.until(turns)
+
+
+def test_cmd_vel_drives_its_unit_and_no_other(scene: Scene) -> None:
+    turn_r1(scene)
     assert abs(scene.engine.velocity("r2")[1]) < 0.01
 
 
 def test_a_unit_whose_driver_died_stands_still(scene: Scene) -> None:
-    wheel = scene.node.create_publisher(Twist, "/r1/cmd_vel", CONTROL_QOS)
-
-    twist = Twist()
-    twist.angular.z = 1.0
-
-    def drives() -> bool:
-        wheel.publish(twist)
-        return scene.engine.velocity("r1")[1] > 0.9
-
-    scene.until(drives)
+    turn_r1(scene)
     scene.until(lambda: abs(scene.engine.velocity("r1")[1]) < 0.01)
 
 

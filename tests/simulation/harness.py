@@ -8,7 +8,6 @@ time.
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import itertools
 import random
@@ -19,24 +18,12 @@ from mtor_swarm.events import Event, UnitState
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.machine import Machine
+from mtor_swarm.swarm.simnet.keys import HashKeys
 
 WALL = 1_700_000_000.0
 DATAGRAM_BYTES = 1200
 RESENT_S = 0.2
 """What TCP loses comes this much later, each time."""
-
-
-class HashKeys:
-    """Signer and verifier of one simulated member."""
-
-    def __init__(self, name: str) -> None:
-        self.public_key = hashlib.blake2b(name.encode(), digest_size=32).digest()
-
-    def sign(self, message: bytes) -> bytes:
-        return hashlib.blake2b(message, key=self.public_key, digest_size=32).digest()
-
-    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
-        return hashlib.blake2b(message, key=public_key, digest_size=32).digest() == signature
 
 
 class Member:

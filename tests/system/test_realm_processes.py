@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -176,6 +175,17 @@ def test_a_config_mistake_is_one_line_and_exit_status_78(tmp_path, module):
     assert f"{file}:3: reflex.max_speed: unknown key" in found.stderr
 
 
+def run_code(code: str) -> subprocess.CompletedProcess[str]:
+    """A Python process of its own, to its end."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=BOUND_S,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("module", "imported", "words"),
     [
@@ -194,13 +204,7 @@ def test_an_interrupt_amid_the_imports_ends_quietly(module, imported, words):
         f"from mtor_swarm.cli.{module} import main\n"
         f"sys.exit(main({words!r}))\n"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=BOUND_S,
-        check=False,
-    )
+    found = run_code(code)
     assert (found.returncode, found.stderr) == (130, "")
 
 
@@ -218,12 +222,5 @@ def test_a_core_holds_no_model_library(tmp_path):
         "for node in reversed(nodes[1:]): node.close()\n"
         "rclpy.shutdown(); sys.exit(f'holds {found}' if found else 0)\n"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=BOUND_S,
-        check=False,
-        env={**os.environ},
-    )
+    found = run_code(code)
     assert found.returncode == 0, found.stderr

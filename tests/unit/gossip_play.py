@@ -10,7 +10,8 @@ from mtor_swarm.events import fingerprint
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.machine import Machine
-from tests.simulation.harness import WALL, HashKeys
+from mtor_swarm.swarm.simnet.keys import HashKeys
+from tests.simulation.harness import WALL
 
 T = TypeVar("T")
 

@@ -9,7 +9,8 @@ from mtor_swarm.config import GossipConfig
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import hlc, records, wire
 from mtor_swarm.swarm.gossip.records import Record
-from tests.simulation.harness import WALL, HashKeys, Member, Net, event
+from mtor_swarm.swarm.simnet.keys import HashKeys
+from tests.simulation.harness import WALL, Member, Net, event
 
 
 class Watched(Net):

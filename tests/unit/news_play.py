@@ -7,7 +7,7 @@ from mtor_swarm.config import GossipConfig
 from mtor_swarm.swarm.gossip import records
 from mtor_swarm.swarm.gossip.records import Record, StreamKey
 from mtor_swarm.swarm.gossip.repair import Gap, Repair
-from tests.simulation.harness import HashKeys
+from mtor_swarm.swarm.simnet.keys import HashKeys
 
 UNIT = "mtor.unit.changed"
 STOP = "mtor.stop.issued"

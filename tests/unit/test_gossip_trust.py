@@ -11,7 +11,7 @@ from mtor_swarm.config import GossipConfig
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.membership import Membership
-from tests.simulation.harness import HashKeys
+from mtor_swarm.swarm.simnet.keys import HashKeys
 from tests.unit.gossip_play import Play, doubt, fact, id_of
 
 

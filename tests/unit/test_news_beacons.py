@@ -10,7 +10,8 @@ import pytest
 from mtor_swarm.events import Pose, UnitState
 from mtor_swarm.swarm.gossip import beacons, wire
 from mtor_swarm.swarm.gossip import effects as fx
-from tests.simulation.harness import HashKeys, Member, Net
+from mtor_swarm.swarm.simnet.keys import HashKeys
+from tests.simulation.harness import Member, Net
 
 
 class Watched(Net):

@@ -4,7 +4,8 @@ from mtor_swarm import events
 from mtor_swarm.config import GossipConfig
 from mtor_swarm.swarm.gossip import backlog, hlc, news, records, repair, wire
 from mtor_swarm.swarm.gossip import effects as fx
-from tests.simulation.harness import WALL, HashKeys, Net, event, numbers
+from mtor_swarm.swarm.simnet.keys import HashKeys
+from tests.simulation.harness import WALL, Net, event, numbers
 from tests.unit.news_net import Watched, counted, give, record
 
 

@@ -7,7 +7,7 @@ from mtor_swarm import events
 from mtor_swarm.errors import WireError
 from mtor_swarm.swarm.gossip import records
 from mtor_swarm.swarm.gossip.store import Store
-from tests.simulation.harness import HashKeys
+from mtor_swarm.swarm.simnet.keys import HashKeys
 from tests.unit.news_play import STOP, header_of, key_of, record
 
 # --- records

@@ -10,7 +10,8 @@ from mtor_swarm.swarm.gossip import crdt, wire
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip.crdt import Replica
 from mtor_swarm.swarm.sharing import SharedStates
-from tests.simulation.harness import WALL, HashKeys, Member, Net
+from mtor_swarm.swarm.simnet.keys import HashKeys
+from tests.simulation.harness import WALL, Member, Net
 
 ME, OTHER = HashKeys("me"), HashKeys("other")
 MY_ID, OTHER_ID = (wire.fingerprint(each.public_key) for each in (ME, OTHER))
