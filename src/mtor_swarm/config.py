@@ -137,6 +137,45 @@ class SupervisionConfig(_Section, frozen=True, kw_only=True):
     quarantine_s: Annotated[float, Meta(gt=0, description="then it is tried again")] = 60.0
 
 
+class AsksConfig(_Section, frozen=True, kw_only=True):
+    """How questions to the realm's workers wait and are answered."""
+
+    waiting_most: Annotated[int, Meta(ge=1, le=65536, description="more are refused at once")] = (
+        1024
+    )
+    waiting_each: Annotated[int, Meta(ge=1, description="of one caller")] = 256
+    tries: Annotated[int, Meta(ge=1, le=8, description="workers that an ask goes to at most")] = 3
+    timeout_s: Annotated[float, Meta(gt=0, description="for who names no time of its own")] = 30.0
+    borrow: Annotated[bool, Meta(description="ask peers for what is missing or overloaded")] = True
+    allow_lending: Annotated[
+        dict[str, bool],
+        Meta(description="capabilities that peers may ask for; the others as their workers say"),
+    ] = {}
+
+
+class WorkerConfig(_Section, frozen=True, kw_only=True):
+    """One more worker of the realm."""
+
+    kind: Annotated[
+        str, Meta(min_length=1, description="its entry point in the group mtor_swarm.workers")
+    ]
+    process: Annotated[
+        str, Meta(pattern=r"^[a-z0-9_]{0,32}$", description="shared by its name; empty: its own")
+    ] = ""
+    nice: Annotated[int, Meta(ge=0, le=19, description="of a process of its own")] = 10
+    memory_mib: Annotated[
+        int, Meta(ge=0, description="a process that holds more is restarted; 0: no limit")
+    ] = 0
+    least: Annotated[int, Meta(ge=0, le=16, description="of it run at least; 0: on demand")] = 1
+    most: Annotated[int, Meta(ge=1, le=16, description="and when asks wait for long")] = 1
+    idle_s: Annotated[
+        float, Meta(ge=0, description="unloaded after no ask for this long; 0: never")
+    ] = 0.0
+    parameters: Annotated[
+        dict[str, Any], Meta(description="its ROS parameters; its kind says which there are")
+    ] = {}
+
+
 class RealmConfig(_Section, frozen=True, kw_only=True):
     """One unit: its name, its swarm and its workers."""
 
@@ -157,6 +196,10 @@ class RealmConfig(_Section, frozen=True, kw_only=True):
     reflex: ReflexConfig = ReflexConfig()
     perception: PerceptionConfig = PerceptionConfig()
     supervision: SupervisionConfig = SupervisionConfig()
+    asks: AsksConfig = AsksConfig()
+    workers: Annotated[
+        dict[UnitName, WorkerConfig], Meta(max_length=64, description="beside the built-in ones")
+    ] = {}
 
 
 class MissionConfig(_Section, frozen=True, kw_only=True):

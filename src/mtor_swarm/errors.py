@@ -37,3 +37,7 @@ class ModelError(SwarmError):
 
 class WorldError(SwarmError):
     """A world file cannot be simulated: names the file, the line and the element."""
+
+
+class AskError(SwarmError):
+    """An ask that cannot be sent or read: names what is wrong with it and what to send."""

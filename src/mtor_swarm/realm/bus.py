@@ -21,6 +21,8 @@ EVENT_QOS = QoSProfile(depth=256, reliability=ReliabilityPolicy.RELIABLE)
 """Facts: each arrives once, in the order of its sender."""
 COMMAND_QOS = QoSProfile(depth=32, reliability=ReliabilityPolicy.RELIABLE)
 """Commands: never in one queue with detections."""
+ASK_QOS = QoSProfile(depth=256, reliability=ReliabilityPolicy.RELIABLE)
+"""Asks and answers."""
 STOP_QOS = QoSProfile(
     depth=32,
     reliability=ReliabilityPolicy.RELIABLE,
