@@ -49,8 +49,9 @@ AI = [
     "pillow>=11",
     "faster-whisper>=1.1",
     "transformers>=4.50",
+    "httpx>=0.28",
 ]
-SIM = ["mujoco>=3.3,<5", "pillow>=11", "psutil>=6", "scikit-image>=0.25", OPENCV]
+SIM = ["mujoco>=3.3,<5", "pillow>=11", "scikit-image>=0.25", OPENCV]
 VIEWER = ["fastapi>=0.115", "uvicorn>=0.34", "websockets>=14"]
 # Peers that `python -m benchmarks gossip` measures beside us; nothing else needs them.
 BENCH = ["eclipse-zenoh>=1.10", "kinship>=0.4", "msgpack>=1.1"]
@@ -62,7 +63,6 @@ DEV = [
     "import-linter>=2.1",
     "mypy>=1.15",
     "playwright>=1.50",
-    "psutil>=6",
     "pytest>=8.3",
     "pytest-cov>=6",
     "pytest-timeout>=2.3",
@@ -117,6 +117,8 @@ setup(
         "cryptography>=44",
         "msgspec>=0.19",
         "numpy>=1.26",
+        "prometheus-client>=0.21",
+        "psutil>=6",
         "PyYAML>=6",
         "pyzmq>=26",
         "rich>=13",
