@@ -56,6 +56,11 @@ def test_what_is_explained_is_counted() -> None:
     assert not known - counted()
 
 
+def test_a_link_that_never_came_to_be_alarms_only_those_who_have_keys() -> None:
+    assert diagnosis.meaning("handshakes refused").harm
+    assert not diagnosis.meaning("links broken off").harm
+
+
 def test_what_begins_alike_means_the_same_unless_it_is_told_apart() -> None:
     assert diagnosis.meaning("shared: nested too deep").harm
     assert not diagnosis.meaning("shared: no room").harm

@@ -59,6 +59,7 @@ LIFE = {
     "gaps": "events that expired before they could be had",
     "shared: no room": "the shared states are full: remove what is not needed",
     "seeds forgotten": "more were found on the network than are tried",
+    "links broken off": "a port scan, or a member that ended just then",
     "links full": "somebody takes in less than is sent to it",
     "not heard": "beyond the simulated radio",
     "stalls": "this process did not get to run in time: its machine is overloaded",

@@ -332,7 +332,7 @@ class Transport:
 
     def _refused(self) -> list[Found]:
         for _ in self._messages(self._monitor):
-            self._count("handshakes refused")
+            self._count("handshakes refused" if self._keys else "links broken off")
         return []
 
     def _packets(self) -> list[Found]:
