@@ -41,3 +41,10 @@ class WorldError(SwarmError):
 
 class AskError(SwarmError):
     """An ask that cannot be sent or read: names what is wrong with it and what to send."""
+
+
+def explain(error: Exception) -> str:
+    """What went wrong in one line: our own errors speak for themselves, others give their name."""
+    if isinstance(error, SwarmError):
+        return str(error)
+    return f"{error.__class__.__name__}: {error}"

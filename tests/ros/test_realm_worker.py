@@ -6,10 +6,10 @@ import pytest
 import rclpy
 from std_msgs.msg import String
 
-from mtor_swarm.errors import ModelError
+from mtor_swarm.errors import ModelError, explain
 from mtor_swarm.events import UnitChanged, WorkerChanged, payload
 from mtor_swarm.realm.bus import EVENT_QOS, RealmBus
-from mtor_swarm.realm.worker import Worker, explain
+from mtor_swarm.realm.worker import Worker
 from tests.ros.realm_stage import CONFIG, Stage
 
 

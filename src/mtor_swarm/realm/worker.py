@@ -8,6 +8,15 @@ A whole worker::
 
         def _ring(self, event: Event) -> None:
             self.say(UnitChanged(doing="ringing", was=""))
+
+What can be set on it and what it can be asked are declared::
+
+    class Echo(Worker):
+        parameters = (Setting("times", 1, "how often it repeats", least=1, most=9, live=True),)
+        capabilities = (Capability("echo", concurrency=4),)
+
+        def answer(self, ask: Ask, tell: Callable[[bytes], None]) -> Reply:
+            return ask.payload * self.value("times")
 """
 
 from __future__ import annotations
@@ -15,7 +24,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -27,9 +36,12 @@ from std_msgs.msg import String
 
 from mtor_swarm import events
 from mtor_swarm.config import RealmConfig
-from mtor_swarm.errors import SwarmError
+from mtor_swarm.errors import AskError, SwarmError, explain
 from mtor_swarm.events import Event, WorkerChanged
+from mtor_swarm.realm.ask_wire import Ask
 from mtor_swarm.realm.bus import RealmBus, heartbeat_qos
+from mtor_swarm.realm.capability import Capability, Reply
+from mtor_swarm.realm.parameters import Parameters, Setting, Value
 
 REPORT_EVERY_S = 5.0
 """Faults are logged and reported at most this often; each one is counted."""
@@ -50,7 +62,8 @@ def lean_parameters(use_sim_time: bool) -> list[Parameter]:
 class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     """A lifecycle node of one unit, woken by events and by nothing else.
 
-    A subclass overrides any of `load`, `start`, `stop` and `unload`. What `load` makes by `hear`,
+    A subclass overrides any of `load`, `start`, `stop`, `unload`, `answer` and `on_parameter`.
+    What `load` makes by `hear`,
     `on` and `every` runs on the worker's executor, only while it is active (unless `always`), and
     is taken down by itself. A handler that raises is counted, logged and reported, and the worker
     goes on. A handler that blocks silences the heartbeat: long work (a model) belongs in a thread.
@@ -59,13 +72,17 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     alone = False
     """Whether it has a thread of its own (`host.spin`), where no other worker can delay it."""
+    capabilities: Sequence[Capability] = ()
+    """What it can be asked, once it is loaded: `load` may still say."""
+    parameters: Sequence[Setting] = ()
+    """What can be set on it: by its config, and the live ones by `ros2 param set`."""
 
     def __init__(self, *, name: str, config: RealmConfig) -> None:
         super().__init__(
             name,
             namespace=f"/{config.unit}",
             parameter_overrides=lean_parameters(config.use_sim_time),
-            **LEAN,
+            **{**LEAN, "start_parameter_services": bool(self.parameters)},
         )
         self.config = config
         self.source = f"/{config.unit}/{name}"
@@ -79,6 +96,10 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._heart = self.create_publisher(String, f"{name}/heartbeat", heartbeat_qos(lease_s))
         self.create_timer(lease_s / 3, self._heart.assert_liveliness, clock=STEADY)
         self._heart.assert_liveliness()
+        more = config.workers.get(name)
+        self._settings = Parameters(
+            self, self.parameters, more.parameters if more else {}, self.on_parameter
+        )
 
     # What a subclass may override.
 
@@ -94,7 +115,22 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def unload(self) -> None:
         """Let go of what `load` took. Also called when `load` failed halfway."""
 
+    def answer(self, ask: Ask, tell: Callable[[bytes], None]) -> Reply:
+        """Answer one of its `capabilities`, on a thread of its own; `tell` streams a part.
+
+        AskError: the question is bad, whoever answers. Whatever else it raises is a failure, and
+        the ask goes to another worker, if there is one.
+        """
+        raise AskError(f"{self.get_name()} answers nothing")
+
+    def on_parameter(self, name: str, value: Value) -> None:
+        """A live parameter is about to change; a SwarmError refuses, and says why."""
+
     # What a subclass calls.
+
+    def value(self, name: str) -> Any:
+        """What one of its `parameters` is now. From any thread."""
+        return self.get_parameter(name).value
 
     def say(self, data: msgspec.Struct, *, type: str = "") -> Event:
         """Publish an event that says `data` to the realm; see `events.make`. From any thread."""
@@ -151,6 +187,7 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """Load; a failure leaves the worker unconfigured and clean."""
         self.in_transition = True
         try:
+            self._settings.freeze()
             self.load()
         except Exception as error:
             self._failed("load", state, error)
@@ -205,6 +242,7 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def _clean(self) -> None:
         self._attempt("unload", self.unload)
+        self._settings.thaw()
         while self._undo:
             self._undo.pop()()
 
@@ -236,10 +274,3 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def _tell(self, state: str, was: str, reason: str) -> None:
         self.say(WorkerChanged(worker=self.get_name(), state=state, was=was, reason=reason))
-
-
-def explain(error: Exception) -> str:
-    """What went wrong in one line: our own errors speak for themselves, others give their name."""
-    if isinstance(error, SwarmError):
-        return str(error)
-    return f"{error.__class__.__name__}: {error}"
