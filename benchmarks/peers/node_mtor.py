@@ -11,6 +11,7 @@ from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import SwarmError
 from mtor_swarm.events import Event, UnitState
 from mtor_swarm.swarm.driver import SwarmDriver
+from mtor_swarm.swarm.exchange import Tell
 from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.identity import Identity
 
@@ -36,7 +37,7 @@ def on_event(event: Event) -> None:
         link.got(number_of(event.data["body"].encode()))
 
 
-def refuse(member: str, kind: str, asked: bytes) -> bytes:
+def refuse(member: str, kind: str, asked: bytes, tell: Tell) -> bytes:
     raise SwarmError("nothing to ask here")
 
 

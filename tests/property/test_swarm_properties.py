@@ -95,6 +95,8 @@ def test_mangled_frames_from_a_peer_never_raise(seed: int, flips: int) -> None:
         wire.Digest(b"", b""),
         wire.Ask(1, "k", b""),
         wire.Answer(9, True, b""),
+        wire.AnswerPart(1, 0, b""),
+        wire.AskOver(1),
         wire.Beacon(b"\xc1", b""),
         wire.Want([(members[0].id, 1, "events", 1, 9)]),
         wire.Have([b"12345678"]),

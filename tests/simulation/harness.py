@@ -42,6 +42,8 @@ class Member:
         self.forgotten: set[str] = set()
         self.beacons: dict[str, UnitState] = {}
         self.answers: dict[int, tuple[bool, bytes]] = {}
+        self.parts: dict[int, list[bytes]] = defaultdict(list)
+        self.ended: list[int] = []
         self.conflicts: list[fx.Conflict] = []
 
     @property
@@ -124,12 +126,27 @@ class Net:
         elif isinstance(effect, fx.BeaconHeard):
             member.beacons[effect.member] = effect.state
         elif isinstance(effect, fx.Asked):
-            ok = effect.kind != "refuse"
-            self.give(member, fx.Replying(effect.member, effect.askid, ok, effect.payload))
+            self._answer(member, effect)
+        elif isinstance(effect, fx.AskEnded):
+            member.ended.append(effect.askid)
+        elif isinstance(effect, fx.PartHeard):
+            member.parts[effect.token].append(effect.payload)
         elif isinstance(effect, fx.Answered):
+            assert effect.token not in member.answers
             member.answers[effect.token] = (effect.ok, effect.payload)
         elif isinstance(effect, fx.Conflict):
             member.conflicts.append(effect)
+
+    def _answer(self, member: Member, asked: fx.Asked) -> None:
+        """The payload back; letter by letter for `spell`; nothing for `brood`."""
+        to = (asked.member, asked.askid)
+        if asked.kind == "brood":
+            return
+        wait = 0.0
+        for each in asked.payload if asked.kind == "spell" else b"":
+            wait += self.rng.random()
+            self._later(wait, member, fx.Telling(*to, bytes([each])))
+        self._later(wait, member, fx.Replying(*to, asked.kind != "refuse", asked.payload))
 
     def _carry(self, member: Member, send: fx.Send) -> None:
         self.sent += 1

@@ -193,33 +193,6 @@ def test_the_latest_state_of_a_unit_reaches_all() -> None:
     assert {each.beacons[members[0].id].speed_mps for each in members[1:]} == {19.0}
 
 
-def test_asks_are_answered_refused_or_end_in_time() -> None:
-    net = Net(1)
-    members = net.grow(4)
-    a, b, c, _ = members
-    net.give(a, fx.Asking(1, b.id, "echo", b"x", 2.0))
-    net.give(a, fx.Asking(2, b.id, "refuse", b"no", 2.0))
-    c.up = False
-    net.give(a, fx.Asking(3, c.id, "echo", b"x", 1.0))
-    net.give(a, fx.Asking(4, "0" * 32, "echo", b"x", 1.0))
-    net.run(3.0)
-    assert a.answers[1] == (True, b"x")
-    assert a.answers[2] == (False, b"no")
-    assert b"did not answer in time" in a.answers[3][1]
-    assert b"no member" in a.answers[4][1]
-
-
-def test_one_that_has_not_heard_of_the_asker_yet_answers_all_the_same() -> None:
-    net = Net(1)
-    asked = net.grow(2)[1]
-    asker = net.add("new")
-    net.delay_s = (0.001, 0.001)  # a link keeps the order
-    asker.machine.members.learn_fact(asked.id, asked.machine.fact, net.now)
-    net.give(asker, fx.Asking(1, asked.id, "echo", b"x", 2.0))
-    net.run(1.0)
-    assert asker.answers == {1: (True, b"x")}
-
-
 def test_the_later_of_two_members_with_one_name_is_told_to_go() -> None:
     net = Net(1)
     members = net.grow(3)

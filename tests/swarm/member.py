@@ -35,7 +35,7 @@ def main() -> None:
         ),
         on_member=lambda m, was: say(kind="member", unit=m.unit, state=m.state, at=time.time()),
         on_beacon=lambda member, state: say(kind="beacon", unit=state.unit),
-        on_ask=lambda member, kind, payload: payload[::-1],
+        on_ask=lambda member, kind, payload, tell: payload[::-1],
         on_conflict=lambda unit, other, later: say(kind="conflict", unit=unit, later=later),
         log=lambda line: say(kind="log", line=line),
     )

@@ -32,7 +32,7 @@ def test_events_and_states_go_from_one_to_the_next_through_the_whole_chain() -> 
                 on_event=got[identity.member_id].append,
                 on_member=lambda info, was: None,
                 on_beacon=lambda member, state: None,
-                on_ask=lambda member, kind, payload: b"",
+                on_ask=lambda member, kind, payload, tell: b"",
                 radio=radio,
             )
             driver.start()

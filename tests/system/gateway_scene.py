@@ -32,6 +32,7 @@ from mtor_swarm.events import (
 from mtor_swarm.gateway.app import create_app
 from mtor_swarm.realm import commands
 from mtor_swarm.swarm.driver import SwarmDriver
+from mtor_swarm.swarm.exchange import Tell
 from mtor_swarm.swarm.gossip.wire import Role
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
 from mtor_swarm.swarm.observer import Observer
@@ -118,7 +119,9 @@ class Unit:
         if commands.check(command, self.name, self._operators, Ed25519Verifier(), now_s):
             self.commands.append(command)
 
-    def _asked(self, member: str, kind: str, question: bytes) -> bytes | Future[bytes]:
+    def _asked(
+        self, member: str, kind: str, question: bytes, tell: Tell
+    ) -> bytes | Future[bytes]:
         self.asked += 1
         if self.slow:
             return Future()  # for ever

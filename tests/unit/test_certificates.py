@@ -120,6 +120,17 @@ def test_only_operators_and_sysops_may_command(authority) -> None:
     assert authority.may_command(b"", ADA.member_id, NOW) == "certificate missing"
 
 
+@pytest.mark.parametrize("role", ["unit", "observer", "viewer", "operator", "sysop"])
+def test_units_ask_realms_and_of_those_who_watch_only_who_commands(authority, role) -> None:
+    commands = role in ("operator", "sysop")
+    own = certificate(ADA, "ada", role)
+    eye = certificate(EYE, "ada", "observer", signer=ADA, by=own)
+    refused = f"who watches as {role} may not ask"
+    assert authority.may_ask(own, NOW) == ("" if commands or role == "unit" else refused)
+    assert authority.may_ask(eye, NOW) == ("" if commands else refused)
+    assert authority.may_ask(b"", NOW) == "certificate missing"
+
+
 def test_who_has_a_certificate_vouches_for_observers_and_for_nothing_else(authority) -> None:
     ada = certificate(ADA, "ada", "operator")
     eye = certificate(EYE, "ada", "observer", signer=ADA, by=ada)

@@ -1,4 +1,4 @@
-"""Probing, links, asks and the table of members, one machine at a time."""
+"""Probing, links and the table of members, one machine at a time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from mtor_swarm.errors import WireError
-from mtor_swarm.swarm.gossip import asks, probe, wire
 from mtor_swarm.swarm.gossip import effects as fx
+from mtor_swarm.swarm.gossip import probe, wire
 from mtor_swarm.swarm.gossip.beacons import Heard
 from mtor_swarm.swarm.gossip.membership import MAX_DOUBTS
 from tests.unit.gossip_play import Play, doubt, fact, id_of
@@ -257,20 +257,6 @@ def test_facts_that_come_thick_go_on_together() -> None:
     told = [each.origin for each in play.said(wire.Spread, "b")[0].facts]
     assert sorted(told) == sorted([id_of("d"), id_of("e")])
     assert play.said(wire.Spread, "a") == []
-
-
-def test_asks_beyond_what_can_wait_end_at_once_and_those_to_the_dead_too() -> None:
-    play = Play("a")
-    for token in range(asks.MAX_PENDING + 1):
-        play.give(fx.Asking(token, id_of("a"), "k", b"", 1.0))
-    (last,) = play.did(fx.Answered)
-    assert b"wait already" in last.payload
-    play.hear("a", wire.Answer(999, True, b""))
-    assert play.counted("answers dropped") == 1
-    play.machine.members.bury(id_of("a"), play.now)
-    play.fire("retry")
-    assert len(play.did(fx.Answered)) == asks.MAX_PENDING
-    assert play.fire("ask 1") == []
 
 
 def test_a_frame_over_the_limit_is_refused_both_ways() -> None:

@@ -180,6 +180,19 @@ class Authority:
             return "certificate of another"
         return "" if found.role in COMMANDERS else f"the role {found.role} may not command"
 
+    def may_ask(self, raw: bytes, wall_s: float) -> str:
+        """Whether who has this certificate may ask realms for what they can: empty, or why not.
+
+        Units may, and operators and sysops, with the observers that these vouch for.
+        """
+        try:
+            found = self.check(raw, wall_s)
+        except CertificateError as error:
+            return str(error)
+        role = read(found.by).role if found.by else found.role
+        may = role in COMMANDERS or (role == "unit" and not found.by)
+        return "" if may else f"who watches as {role} may not ask"
+
     def revoke(self, entry: wire.Entry) -> bool:
         """Believe a revocation; whether it is news."""
         if entry.item in self.revoked:

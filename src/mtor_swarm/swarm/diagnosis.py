@@ -50,6 +50,8 @@ LIFE = {
     "links of strangers": "wishes of members that are not known yet",
     "sends to the revoked": "kept from members that are trusted no more",
     "answers dropped": "they came after the time to answer, or to no question",
+    "answers unwanted": "ready when nobody waited for them any more",
+    "asks repeated": "asks that came again while they were worked on",
     "relays dropped": "probes for others, when they were too many",
     "duplicates": "events that came again",
     "no room for events": "they came too far ahead of those before them, and are wanted again",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 import random
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +21,11 @@ from mtor_swarm.ports import Radio
 from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.certificates import REVOKED
 from mtor_swarm.swarm.counters import COUNTERS
+from mtor_swarm.swarm.exchange import Exchange, OnAsk, Tell
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip.machine import Machine
 from mtor_swarm.swarm.gossip.membership import MemberInfo
-from mtor_swarm.swarm.gossip.wire import MAX_FRAME_BYTES, Entry, Role
+from mtor_swarm.swarm.gossip.wire import Entry, Role
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
 from mtor_swarm.swarm.keyring import Keyring
 from mtor_swarm.swarm.outgoing import Outgoing
@@ -39,7 +39,6 @@ HELD_S = 0.02
 """So often it is looked whether peers have caught up with what we publish."""
 GOODBYE_S = 0.05
 LONGEST_SLEEP_S = 60.0
-ASK_ROOM = 1024
 LOOK_S = 1.0
 """Idle links and the keys folder are looked at so often, when something wakes us anyhow."""
 
@@ -61,7 +60,7 @@ class SwarmDriver:
         on_event: Callable[[Event], None],
         on_member: Callable[[MemberInfo, str], None],
         on_beacon: Callable[[str, UnitState], None],
-        on_ask: Callable[[str, str, bytes], bytes | Future[bytes]],
+        on_ask: OnAsk,
         on_conflict: Callable[[str, MemberInfo, bool], None] | None = None,
         on_shared: Callable[[str, str], None] | None = None,
         radio: Radio | None = None,
@@ -73,7 +72,7 @@ class SwarmDriver:
         self._on_event = on_event
         self._on_member = on_member
         self._on_beacon = on_beacon
-        self._on_ask = on_ask
+        self._asks = Exchange(self._put, on_ask, log)
         self._on_conflict = on_conflict or (lambda unit, other, later: None)
         self._on_shared = on_shared or (lambda name, key: None)
         self._log = log
@@ -107,10 +106,8 @@ class SwarmDriver:
         self._discovery: Discovery | None = None
         self._outgoing = Outgoing()
         self._held = False
-        self._tokens = itertools.count()
         self._timers: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
-        self._futures: dict[int, Future[bytes]] = {}
         self._members: dict[str, MemberInfo] = {}
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -160,24 +157,39 @@ class SwarmDriver:
         self._put(fx.Discovered(address), 2)
 
     def ask(
-        self, member_or_unit: str, kind: str, payload: bytes, timeout_s: float
+        self,
+        member_or_unit: str,
+        kind: str,
+        payload: bytes,
+        timeout_s: float,
+        on_part: Tell | None = None,
     ) -> Future[bytes]:
-        """Ask one member; the future fails with SwarmError if no answer comes in time."""
-        future: Future[bytes] = Future()
+        """Ask one member; the future fails with SwarmError if no answer comes in time.
+
+        `on_part` gets the parts of the answer that come before its end. Who cancels the future
+        needs no answer any more, and the member asked is told so.
+        """
         member = self._resolve(member_or_unit)
-        if member is None:
-            future.set_exception(SwarmError(f"no unit {member_or_unit} is in the swarm"))
-        elif len(payload) + ASK_ROOM > MAX_FRAME_BYTES:
-            future.set_exception(SwarmError(f"{kind}: {len(payload)} bytes are too many to ask"))
-        else:
-            token = next(self._tokens)
-            self._futures[token] = future
-            try:
-                self._put(fx.Asking(token, member, kind, payload, timeout_s), 1)
-            except SwarmError as error:
-                del self._futures[token]
-                future.set_exception(error)
-        return future
+        if member is not None:
+            return self._asks.ask(member, kind, payload, timeout_s, on_part)
+        nobody: Future[bytes] = Future()
+        nobody.set_exception(SwarmError(f"no unit {member_or_unit} is in the swarm"))
+        return nobody
+
+    def loss(self, member: str) -> float:
+        """The share (0 to 1) of that member's datagrams that was lost lately."""
+        return self._machine.loss.get(member, 0.0)
+
+    def may_ask(self, member: str) -> str:
+        """Whether a member may ask for what a realm can do: empty, or why not.
+
+        Units may, and who shows that an operator or sysop vouches for them; without keys all. Only
+        on the swarm's thread.
+        """
+        view = self._machine.members.views.get(member)
+        if self.authority is None or view is None:
+            return "" if view else f"{member} is not known"
+        return self.authority.may_ask(view.fact.certificate, time.time())
 
     def members(self) -> list[MemberInfo]:
         """All other members that are known, in whatever state."""
@@ -225,9 +237,7 @@ class SwarmDriver:
                 self._transport.poll(until - time.monotonic())
         finally:
             self._transport.close()
-            for future in self._futures.values():
-                _settle(future, None, "this member has left the swarm")
-            self._futures.clear()
+            self._asks.close()
 
     def _round(self, longest_s: float) -> None:
         wait = self._heap[0][0] - time.monotonic() if self._heap else longest_s
@@ -337,11 +347,12 @@ class SwarmDriver:
                 self._on_shared(effect.state, effect.item)
             elif isinstance(effect, fx.Asked):
                 self._asked(effect)
+            elif isinstance(effect, fx.AskEnded):
+                self._asks.ended(effect)
+            elif isinstance(effect, fx.PartHeard):
+                self._asks.part(effect)
             elif isinstance(effect, fx.Answered):
-                future = self._futures.pop(effect.token, None)
-                if future is not None:
-                    text = "" if effect.ok else effect.payload.decode(errors="replace")
-                    _settle(future, effect.payload if effect.ok else None, text)
+                self._asks.answered(effect)
             elif isinstance(effect, fx.Conflict):
                 self._on_conflict(self._unit, effect.other, effect.later)
         except Exception as error:
@@ -360,41 +371,7 @@ class SwarmDriver:
 
     def _asked(self, asked: fx.Asked) -> None:
         if asked.kind == COUNTERS:
-            self._handle(_reply(asked, True, msgspec.json.encode(self.counters())))
-            return
-        try:
-            answer = self._on_ask(asked.member, asked.kind, asked.payload)
-        except SwarmError as error:
-            self._handle(_reply(asked, False, str(error).encode()))
-            return
-        if isinstance(answer, Future):
-            answer.add_done_callback(lambda done: self._answer_later(asked, done))
+            counts = msgspec.json.encode(self.counters())
+            self._asks.reply(asked.member, asked.askid, True, counts)
         else:
-            self._handle(_reply(asked, True, answer))
-
-    def _answer_later(self, asked: fx.Asked, done: Future[bytes]) -> None:
-        if done.cancelled():
-            ok, payload = False, b"it was cancelled"
-        else:
-            error = done.exception()
-            ok, payload = error is None, str(error).encode() if error else done.result()
-        try:
-            self._put(_reply(asked, ok, payload), 1)
-        except SwarmError as refusal:
-            self._log(f"swarm: an answer to {asked.member} was dropped: {refusal}")
-
-
-def _reply(asked: fx.Asked, ok: bool, payload: bytes) -> fx.Replying:
-    if len(payload) + ASK_ROOM > MAX_FRAME_BYTES:
-        ok, payload = False, f"the answer has {len(payload)} bytes, too many".encode()
-    return fx.Replying(asked.member, asked.askid, ok, payload)
-
-
-def _settle(future: Future[bytes], payload: bytes | None, reason: str) -> None:
-    try:
-        if payload is None:
-            future.set_exception(SwarmError(reason))
-        else:
-            future.set_result(payload)
-    except InvalidStateError:
-        pass  # its owner gave up on it
+            self._asks.asked(asked)

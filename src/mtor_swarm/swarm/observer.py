@@ -15,6 +15,7 @@ from mtor_swarm.errors import SwarmError
 from mtor_swarm.events import Event, UnitState
 from mtor_swarm.ports import Radio
 from mtor_swarm.swarm.driver import SwarmDriver
+from mtor_swarm.swarm.exchange import Tell
 from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.identity import Identity
 from mtor_swarm.swarm.picture import Picture
@@ -89,9 +90,16 @@ class Observer:
         with self._changed:
             self._picture.event(msgspec.structs.replace(event, origin=self._driver.member_id))
 
-    def ask(self, unit: str, kind: str, payload: bytes, timeout_s: float) -> Future[bytes]:
-        """Ask one unit's realm."""
-        return self._driver.ask(unit, kind, payload, timeout_s)
+    def ask(
+        self,
+        unit: str,
+        kind: str,
+        payload: bytes,
+        timeout_s: float,
+        on_part: Tell | None = None,
+    ) -> Future[bytes]:
+        """Ask one unit's realm; see `SwarmDriver.ask`."""
+        return self._driver.ask(unit, kind, payload, timeout_s, on_part)
 
     def wait_for_members(self, timeout_s: float, count: int = 1) -> None:
         """Wait until so many members are alive; SwarmError names the seeds that were silent."""
@@ -133,5 +141,5 @@ class Observer:
                 callback(kind, dict(value))
 
 
-def _refuse(member: str, kind: str, payload: bytes) -> bytes:
+def _refuse(member: str, kind: str, payload: bytes, tell: Tell) -> bytes:
     raise SwarmError(f"an observer answers no asks ({kind})")

@@ -42,6 +42,7 @@ from mtor_swarm.realm.commands import ReplayGuard, check
 from mtor_swarm.realm.worker import Worker
 from mtor_swarm.swarm.certificates import Authority
 from mtor_swarm.swarm.driver import SwarmDriver
+from mtor_swarm.swarm.exchange import Tell
 from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity, write_safely
 from mtor_swarm.workers.beacon import Beacon
@@ -297,7 +298,7 @@ class GossipWorker(Worker):
         twin = any(each.unit == info.unit and each.state not in GONE for each in others)
         return info.role == "unit" and not (info.state in GONE and twin)
 
-    def _on_ask(self, member: str, kind: str, payload: bytes) -> bytes:
+    def _on_ask(self, member: str, kind: str, payload: bytes, tell: Tell) -> bytes:
         if kind != "thumbnail":
             raise SwarmError(f"{self.config.unit} answers no ask of kind {kind[:64]!r}")
         if not self._picture:

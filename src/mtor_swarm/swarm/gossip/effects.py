@@ -100,8 +100,22 @@ class Asking(_Value, frozen=True):
     timeout_s: float
 
 
+class Abandoning(_Value, frozen=True):
+    """We want no answer to that question of ours any more."""
+
+    token: int
+
+
+class Telling(_Value, frozen=True):
+    """A part of our reply to a question that was `Asked`, before its end."""
+
+    member: str
+    askid: int
+    payload: bytes
+
+
 class Replying(_Value, frozen=True):
-    """Our reply to a question that was `Asked`."""
+    """Our reply to a question that was `Asked`: its end."""
 
     member: str
     askid: int
@@ -126,6 +140,8 @@ Input = (
     | SharedCarried
     | Discovered
     | Asking
+    | Abandoning
+    | Telling
     | Replying
     | Leaving
 )
@@ -189,11 +205,25 @@ class BeaconHeard(_Value, frozen=True):
 
 
 class Asked(_Value, frozen=True):
-    """Another member asks us; the driver hands in `Replying`."""
+    """Another member asks us; the driver hands in `Telling`, if it likes, and `Replying`."""
 
     member: str
     askid: int
     kind: str
+    payload: bytes
+
+
+class AskEnded(_Value, frozen=True):
+    """Nobody waits any more for our reply to a question that was `Asked`."""
+
+    member: str
+    askid: int
+
+
+class PartHeard(_Value, frozen=True):
+    """A part of the answer to an ask of ours: each once and in order."""
+
+    token: int
     payload: bytes
 
 
@@ -237,6 +267,8 @@ Effect = (
     | BeaconHeard
     | SharedMerged
     | Asked
+    | AskEnded
+    | PartHeard
     | Answered
     | Conflict
 )

@@ -68,7 +68,7 @@ class Machine:
         self.members = Membership(self.member_id, config, rng)
         self.overlay = Overlay(self.members, config, rng, self.out, self.my_fact)
         self.prober = Prober(self.overlay, config, rng, self.out)
-        self.asks = Asks(self.members, self.out)
+        self.asks = Asks(self)
         self.fact: wire.Fact | None = None
         self.started = 0.0
         self.loss: dict[str, float] = {}
@@ -91,8 +91,10 @@ class Machine:
             fx.SharedWritten: self.shared.write,
             fx.SharedCarried: self.shared.carry,
             fx.Discovered: self.seeds.discovered,
-            fx.Asking: self._ask,
-            fx.Replying: self._reply,
+            fx.Asking: self.asks.ask,
+            fx.Abandoning: self.asks.abandon,
+            fx.Telling: self.asks.tell,
+            fx.Replying: self.asks.reply,
             fx.Leaving: self._leave,
         }
         self._readers = self._make_readers()
@@ -106,7 +108,9 @@ class Machine:
             wire.Spread: self.hearsay.spread,
             wire.Known: self.hearsay.known,
             wire.Neighbour: self._neighbour,
-            wire.Ask: self._asked,
+            wire.Ask: self.asks.asked,
+            wire.AskOver: self.asks.over,
+            wire.AnswerPart: self.asks.part,
             wire.Answer: self.asks.answered,
             **dict.fromkeys(get_args(wire.SharedFrame), self.shared.received),
         }
@@ -196,9 +200,6 @@ class Machine:
         if frame.word != "no":
             self.hearsay.compare(sender, frame.members)
 
-    def _asked(self, sender: str, ask: wire.Ask, now: float) -> None:
-        self.out.add(fx.Asked(sender, ask.askid, ask.kind, ask.payload))
-
     # --- suspicion
 
     def watch(self, member: str, now: float) -> None:
@@ -283,8 +284,8 @@ class Machine:
         elif name == "retry":
             self.members.expire(now)
             self.seeds.retry(now)
-        elif name == "ask":
-            self.asks.expired(int(rest))
+        elif name == "asks":
+            self.asks.fired(now)
         elif name == "state":
             self.shared.fired(rest, now)
         else:
@@ -343,8 +344,9 @@ class Machine:
             self.hearsay.compare_by(now + COMPARE_S)
             self.shared.met(now)
             self._see_conflict(info, now)
-        elif was == info.state:  # it began anew, and knows nothing of our link
+        elif was == info.state:  # it began anew, and knows nothing of our link or our asks
             self.overlay.lost(info.id, now)
+            self.asks.lost(info.id)
 
     def _see_conflict(self, info: MemberInfo, now: float) -> None:
         """Two with one name: a newcomer goes, the later of two; who is in already stays.
@@ -365,15 +367,6 @@ class Machine:
         view = self.members.views.get(member)
         if view is not None:
             self.out.add(fx.Send(view.fact.address, frame, priority, reliable))
-
-    def _ask(self, item: fx.Asking, now: float) -> None:
-        """Say who we are first: one that has not heard of us yet could not answer."""
-        assert self.fact is not None
-        self.send(item.member, wire.Spread([self.fact], []), reliable=True)
-        self.asks.ask(item, now)
-
-    def _reply(self, item: fx.Replying, now: float) -> None:
-        self.send(item.member, wire.Answer(item.askid, item.ok, item.payload), reliable=True)
 
 
 def _turn(effect: fx.Effect) -> int:

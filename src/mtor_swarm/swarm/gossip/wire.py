@@ -193,11 +193,12 @@ class Heads(_Frame, frozen=True, tag=8):
 
 
 class Ask(_Frame, frozen=True, tag=9):
-    """A question to one member."""
+    """A question to one member, who may forget it after `timeout_s`."""
 
     askid: Count
     kind: Word
     payload: bytes
+    timeout_s: Annotated[float, Meta(ge=0, le=86400)] = 0.0
 
 
 class Answer(_Frame, frozen=True, tag=10):
@@ -206,6 +207,20 @@ class Answer(_Frame, frozen=True, tag=10):
     askid: Count
     ok: bool
     payload: bytes
+
+
+class AnswerPart(_Frame, frozen=True, tag=26):
+    """A piece of the answer to an ask, before its end; `seq` counts from 0."""
+
+    askid: Count
+    seq: Count
+    payload: bytes
+
+
+class AskOver(_Frame, frozen=True, tag=27):
+    """The asker wants no answer any more."""
+
+    askid: Count
 
 
 class Known(_Frame, frozen=True, tag=11):
@@ -313,6 +328,8 @@ Frame = (
     | Heads
     | Ask
     | Answer
+    | AnswerPart
+    | AskOver
     | Beacon
     | Known
     | Want
