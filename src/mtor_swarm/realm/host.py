@@ -79,6 +79,7 @@ def _run(
         signal.signal(each, lambda *_: stop.set())
     if not any(each in os.environ for each in _OWN_DOMAIN):
         domain.quiet()
+    domain.sweep()
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     nodes: list[Any] = []
     try:
