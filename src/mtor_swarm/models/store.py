@@ -1,9 +1,10 @@
 """Model weights: what the manifest names, fetched, verified, converted once and kept.
 
-A model is *present* when its file and its receipt (size and sha256 of what was stored) agree,
-*corrupt* when they do not, *absent* when it has no receipt. Files are named by what they were made
-of, so that a new manifest or converter never takes an old file for its own. Everything is written
-beside its place and renamed; one lock a model lets any number of processes fetch it once.
+A model is one file, or a folder of files that a library wants together. It is *present* when that
+and its receipt (size and sha256 of what was stored) agree, *corrupt* when they do not, *absent*
+when it has no receipt. It is named by what it was made of, so that a new manifest or converter
+never takes an old one for its own. Everything is written beside its place and renamed; one lock a
+model lets any number of processes fetch it once.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -48,12 +50,13 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """One model of the manifest."""
 
     name: Name
-    capability: Literal["detect"]
+    capability: Literal["detect", "embed"]
     licence: Annotated[str, Meta(min_length=1, description="SPDX name of the weights' licence")]
     about: str = ""
     files: Annotated[list[FileConfig], Meta(min_length=1, max_length=64)]
     convert: Annotated[
-        Literal["none", "tfjs-ssd"], Meta(description="`none`: the one file is used as it is")
+        Literal["none", "tfjs-ssd", "folder"],
+        Meta(description="`none`: the one file is used as it is; `folder`: all stay together"),
     ] = "none"
     input: Annotated[int, Meta(ge=32, le=4096, description="side of the input, pixels")] = 640
     labels: Annotated[list[str], Meta(max_length=1000, description="in order of class ids")] = []
@@ -122,7 +125,7 @@ class Store:
         """One model with its state; ModelError if the manifest has no such name."""
         model, path = self._model(name), self._file(name)
         state = self._state(path)
-        size = path.stat().st_size if path.exists() else 0
+        size = _size(path) if path.exists() else 0
         return Entry(name, model.capability, model.licence, state, size, path)
 
     def path(self, name: str) -> Path:
@@ -157,13 +160,14 @@ class Store:
     def _make(self, name: str, path: Path, progress: Progress) -> None:
         model = self._model(name)
         files, source = sources.first(name, model.sources, model.checksums, self.root, progress)
-        if model.convert == "tfjs-ssd":
+        if model.convert == "folder":
+            _write_folder(path, files)
+        elif model.convert == "tfjs-ssd":
             progress("converting")
-            raw = tfjs_ssd.convert(files, model.labels, model.input)
+            _write(path, tfjs_ssd.convert(files, model.labels, model.input))
         else:
-            raw = next(iter(files.values()))
-        receipt = Receipt(len(raw), hashlib.sha256(raw).hexdigest(), source)
-        _write(path, raw)
+            _write(path, next(iter(files.values())))
+        receipt = Receipt(_size(path), _sha256(path), source)
         _write(_receipt(path), msgspec.json.encode(receipt))
         progress("ready")
 
@@ -187,14 +191,16 @@ class Store:
             model.labels,
         )
         key = hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()[:12]
-        suffix = ".onnx" if model.convert != "none" else Path(model.files[0].name).suffix
+        suffix = {"tfjs-ssd": ".onnx", "folder": ""}.get(
+            model.convert, Path(model.files[0].name).suffix
+        )
         return self.root / f"{name}-{key}{suffix}"
 
     @staticmethod
     def _state(path: Path) -> State:
         try:
             receipt = msgspec.json.decode(_receipt(path).read_bytes(), type=Receipt)
-            whole = path.stat().st_size == receipt.size and _sha256(path) == receipt.sha256
+            whole = _size(path) == receipt.size and _sha256(path) == receipt.sha256
         except FileNotFoundError:
             return "corrupt" if _receipt(path).exists() else "absent"
         except (OSError, msgspec.DecodeError):
@@ -228,8 +234,20 @@ def _receipt(path: Path) -> Path:
     return path.with_name(f"{path.name}.receipt.json")
 
 
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all in a folder."""
+    if path.is_dir():
+        return sum(each.stat().st_size for each in path.iterdir())
+    return path.stat().st_size
+
+
 def _sha256(path: Path) -> str:
+    """Of a file its sha256, of a folder that of its files' names and sums."""
     digest = hashlib.sha256()
+    if path.is_dir():
+        for each in sorted(path.iterdir()):
+            digest.update(f"{each.name} {_sha256(each)}\n".encode())
+        return digest.hexdigest()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
@@ -247,4 +265,18 @@ def _write(path: Path, raw: bytes) -> None:
         os.replace(beside, path)
     except BaseException:
         Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """The files as one folder; what was in its place is gone before the new one stands there."""
+    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        for name, raw in files.items():
+            _write(beside / name, raw)
+        if path.exists():
+            shutil.rmtree(path)
+        beside.rename(path)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
         raise
