@@ -133,6 +133,9 @@ class SupervisionConfig(_Section, frozen=True, kw_only=True):
     restart_first_s: Annotated[float, Meta(gt=0, description="delay of the first restart")] = 0.5
     restart_most_s: Annotated[float, Meta(gt=0, description="delays double up to this")] = 15.0
     failures_in_window: Annotated[int, Meta(ge=1, description="then it is quarantined")] = 8
+    restarts_in_window: Annotated[
+        int, Meta(ge=1, le=1000, description="of all workers that the unit is not born with")
+    ] = 40
     window_s: Positive = 60.0
     quarantine_s: Annotated[float, Meta(gt=0, description="then it is tried again")] = 60.0
 

@@ -99,12 +99,16 @@ class UnitChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker's state changed; `reason` says why and, if it failed, what to do."""
+    """A worker's state changed; `reason` says why and, if it failed, what to do.
+
+    `fault` is what is wrong in one word (`supervision_io.Fault`), where the orchestrator knows.
+    """
 
     worker: str
     state: str
     was: str
     reason: str = ""
+    fault: str = ""
 
 
 class MemberChanged(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +131,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    verb: Literal["hold", "release", "search", "return"]
+    verb: Literal["hold", "release", "search", "return", "worker"]
     units: list[str]
     issuer: str
     issued_s: float
@@ -227,7 +231,10 @@ class Pose(msgspec.Struct, frozen=True):
 
 
 class UnitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A unit's latest state: what its beacon carries. Old ones are worthless, never repaired."""
+    """A unit's latest state: what its beacon carries. Old ones are worthless, never repaired.
+
+    `offers` is what others may ask of its realm, each with how long an ask would wait there (s).
+    """
 
     unit: str
     pose: Pose | None = None
@@ -242,6 +249,7 @@ class UnitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     workers: dict[str, str] = {}
     hears: list[str] = []
     dropped: int = 0
+    offers: dict[str, float] = {}
 
 
 def fingerprint(public_key: bytes) -> str:

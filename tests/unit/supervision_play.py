@@ -6,18 +6,20 @@ import random
 
 from mtor_swarm.config import SupervisionConfig
 from mtor_swarm.events import WorkerChanged
-from mtor_swarm.realm.supervision import (
+from mtor_swarm.realm.supervision import Supervisor
+from mtor_swarm.realm.supervision_io import (
     Activate,
     Ask,
     Configure,
     LivelinessLost,
+    ProcessEnded,
     Report,
     SetTimer,
     StateKnown,
-    Supervisor,
     Tick,
     TransitionDone,
     TransitionFailed,
+    Worked,
     WorkerFailed,
     WorkerSeen,
 )
@@ -44,8 +46,8 @@ class Play:
             elif isinstance(action, Report):
                 self.reports.append(action.change)
             else:
-                assert isinstance(action, Ask | Configure | Activate)
-                self.turns[action.worker] = action.turn
+                if isinstance(action, Ask | Configure | Activate):
+                    self.turns[action.worker] = action.turn
                 wants.append(f"{action.__class__.__name__.lower()} {action.worker}")
         return wants
 
@@ -70,10 +72,16 @@ class Play:
     def said(self, reason: str, name="") -> list[str]:
         return self._handle(WorkerFailed(name or self.name, reason))
 
+    def ended(self, fault="crash", reason="killed by SIGSEGV", name="") -> list[str]:
+        return self._handle(ProcessEnded(name or self.name, fault, reason))
+
+    def worked(self, *, ok=True, seconds=0.1, late=False, name="") -> list[str]:
+        return self._handle(Worked(name or self.name, ok, seconds, late))
+
     def wait(self) -> list[str]:
         """Until the timer that was set."""
         assert self.timer is not None
-        self.now = self.timer
+        self.now, self.timer = self.timer, None
         return self._handle(Tick())
 
     def state(self, name="") -> str:

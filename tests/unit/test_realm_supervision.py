@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mtor_swarm.realm.supervision import (
-    ASK_S,
-    ASKS,
+from mtor_swarm.realm.supervision import ASK_S, ASKS
+from mtor_swarm.realm.supervision_io import (
     PerhapsUnheard,
     StateKnown,
     Tick,
@@ -120,6 +119,8 @@ def test_an_active_worker_without_a_heartbeat_is_silent_until_seen_again():
     play.lost()
     assert play.state() == "silent"
     assert "blocked or dead" in play.reason()
+    assert play.wait() == ["kill a"], "it had one lease more to come back by itself"
+    assert play.state() == "silent"
     assert play.timer is None, "nothing is polled"
     assert play.seen() == ["ask a"]
     assert play.is_("active") == []
@@ -263,6 +264,7 @@ def test_a_worker_lost_while_it_is_asked_is_silent():
     play.seen()
     play.lost()
     assert play.state() == "silent"
+    assert play.wait() == ["kill a"]
     assert play.timer is None
 
 

@@ -28,8 +28,9 @@ from mtor_swarm import events
 from mtor_swarm.config import RealmConfig
 from mtor_swarm.errors import EventError
 from mtor_swarm.events import Event, WorkerChanged
-from mtor_swarm.realm import supervision as sv
+from mtor_swarm.realm import supervision_io as sv
 from mtor_swarm.realm.bus import STATE_QOS, RealmBus, heartbeat_qos
+from mtor_swarm.realm.supervision import Supervisor
 from mtor_swarm.realm.worker import LEAN, STEADY, lean_parameters
 
 WORKERS = ("reflex", "gossip", "decision", "perception")
@@ -73,7 +74,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         self._timer: Any = None
         self._inputs: deque[sv.Input] = deque()
         self._pending: dict[str, list[tuple[int, Any, Any]]] = {each: [] for each in workers}
-        self._supervisor = sv.Supervisor(
+        self._supervisor = Supervisor(
             workers, config.supervision, rng=rng or random.Random(), now=clock()
         )
         self._own_words: dict[str, tuple[str, str]] = {}
@@ -163,7 +164,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             self._transition(action, Transition.TRANSITION_ACTIVATE)
         elif isinstance(action, sv.Report):
             self._report(action.change)
-        else:
+        elif isinstance(action, sv.SetTimer):
             self._set_timer(action.at_s)
 
     def _transition(self, action: sv.Configure | sv.Activate, number: int) -> None:

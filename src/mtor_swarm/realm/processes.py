@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from mtor_swarm.config import SupervisionConfig
-from mtor_swarm.realm.supervision import delay_s
+from mtor_swarm.realm.restarts import delay_s
 
 EX_CONFIG = 78
 """A process ends with this (sysexits.h) when a person must act first; it has said why."""
