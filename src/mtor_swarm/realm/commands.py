@@ -147,6 +147,7 @@ _FULFILLED = {
     "release": ("done",),
     "search": ("accepted", "done"),
     "return": ("accepted", "done"),
+    "worker": ("done",),
 }
 """A hold counts once it is measured; what takes its time counts once it is taken on."""
 

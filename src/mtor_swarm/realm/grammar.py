@@ -19,7 +19,7 @@ import msgspec
 
 from mtor_swarm.errors import CommandError
 
-Verb = Literal["hold", "release", "search", "return"]
+Verb = Literal["hold", "release", "search", "return", "worker"]
 MAX_TEXT = 500
 EXAMPLES = '"all units hold", "r1 and r3 search", "all but r2 return to base", "unit 2 resume"'
 
