@@ -24,6 +24,9 @@ Word = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(max_length=1024)]
 Payload = Annotated[bytes, Meta(max_length=MAX_PAYLOAD_BYTES)]
 Seconds = Annotated[float, Meta(ge=0, le=86400)]
+Turn = Annotated[int, Meta(ge=0, lt=2**53)]
+"""Which handing out of an ask this is about: a worker gives back the number that it was given, so
+that what comes late of an earlier try is told apart. Callers leave it 0."""
 State = Literal["queued", "loading", "running", "retried", "borrowed"]
 
 
@@ -53,9 +56,10 @@ class Ask(_Said, frozen=True, kw_only=True, tag=1):
     timeout_s: Seconds = 30.0
     options: dict[Word, Text] = {}
     stream: bool = False
-    """Whether the caller wants parts as they come."""
+    """Whether the caller wants to hear of it while it lasts: its Status, its Parts."""
     hops: Annotated[int, Meta(ge=0, le=1)] = 0
     """1: it comes from a peer's realm, and goes no further."""
+    turn: Turn = 0
 
 
 class Cancel(_Said, frozen=True, kw_only=True, tag=2):
@@ -72,6 +76,7 @@ class Part(_Said, frozen=True, kw_only=True, tag=3):
     seq: Annotated[int, Meta(ge=0)]
     payload: Payload
     kind: Word = "text/plain"
+    turn: Turn = 0
 
 
 class Answer(_Said, frozen=True, kw_only=True, tag=4):
@@ -88,6 +93,7 @@ class Answer(_Said, frozen=True, kw_only=True, tag=4):
     """When to come back, if it was refused because too much waits."""
     worker: Text = ""
     steps: Annotated[list[Step], Meta(max_length=MAX_STEPS)] = []
+    turn: Turn = 0
 
 
 class Status(_Said, frozen=True, kw_only=True, tag=5):
