@@ -205,7 +205,7 @@ def test_a_disk_that_hangs_holds_up_no_stop(r1: Unit, observer: Observer) -> Non
     os.mkfifo(fresh)  # to open it waits for who reads it
     try:
         send(observer, order("release", ["r1"]))
-        wait_until("it waits", lambda: r1.commands and r1.gossip._kept.running())
+        wait_until("it waits", lambda: r1.commands and r1.gossip._obeyed.kept.running())
         send(observer, order("hold", ["r1"]))
         wait_until("obeyed", lambda: r1.stops)
     finally:

@@ -77,6 +77,7 @@ def test_decision_says_what_is_done_and_the_odometry_where() -> None:
     beacon.moved(Pose(1.0, 2.0, 0.5), 0.3, 0.1)
     beacon.worked({"decision": "active"})
     beacon.heard(["r3", "r2"], 7)
+    beacon.lends({"detect": 0.2})
     beacon.decided(
         UnitState(unit="other", pose=Pose(9.0, 9.0, 9.0), doing="searching", cost_m=2.5)
     )
@@ -91,6 +92,7 @@ def test_decision_says_what_is_done_and_the_odometry_where() -> None:
         workers={"decision": "active"},
         hears=["r2", "r3"],
         dropped=7,
+        offers={"detect": 0.2},
     )
 
 

@@ -30,10 +30,10 @@ from mtor_swarm.realm.ask_effects import (
     WorkerDraining,
     WorkerGone,
 )
-from mtor_swarm.realm.ask_topics import ASK_QOS, OFFER_QOS, from_message, to_message
+from mtor_swarm.realm.ask_topics import from_message, to_message
 from mtor_swarm.realm.ask_wire import Answer, Ask, Cancel, Offer, Part, Said, Status
 from mtor_swarm.realm.asks import Asks
-from mtor_swarm.realm.bus import UNSENT
+from mtor_swarm.realm.bus import ASK_QOS, OFFER_QOS, UNSENT
 from mtor_swarm.realm.worker import STEADY
 
 WARN_EVERY = 100
@@ -58,6 +58,8 @@ class AskDesk:
         """Nobody waits any more for what was borrowed."""
         self.on_worked: Callable[[Worked], None] | None = None
         """How a worker fared with an ask, for its health."""
+        self.on_change: Callable[[], None] | None = None
+        """`offers` may say something else now."""
         self._node = node
         self._clock = clock
         self._asks = Asks(config.asks, config.unit)
@@ -157,6 +159,8 @@ class AskDesk:
             for effect in self._asks.handle(self._inputs[0], self._clock()):
                 self._do(effect)
             self._inputs.popleft()
+        if self.on_change is not None:
+            self.on_change()
 
     # What goes out.
 

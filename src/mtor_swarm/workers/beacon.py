@@ -37,6 +37,7 @@ class Beacon:
             workers=own.workers,
             hears=own.hears,
             dropped=own.dropped,
+            offers=own.offers,
         )
 
     def moved(self, pose: Pose, speed_mps: float, turn_rps: float) -> None:
@@ -54,6 +55,10 @@ class Beacon:
     def worked(self, workers: dict[str, str]) -> None:
         """Each worker's state."""
         self._put(workers=dict(sorted(workers.items())[:MAX_WORKERS]))
+
+    def lends(self, offers: dict[str, float]) -> None:
+        """What peers may ask of this realm, as `lending.offered` has it."""
+        self._put(offers=offers)
 
     def heard(self, units: list[str], dropped: int) -> None:
         """Which units this one hears, and how much it has dropped so far."""

@@ -2,7 +2,7 @@
 
 Four threads: the swarm's own, which checks what arrives and never waits; one that carries what
 it hands over to ROS, stops first; one that writes down what was obeyed; and that of its own
-executor, which hands the realm's events out.
+executor, which hands the realm's events out. Asks have `lending`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 
 import msgspec
 from nav_msgs.msg import Odometry
@@ -37,24 +37,25 @@ from mtor_swarm.events import (
     payload,
 )
 from mtor_swarm.paths import unit_state
+from mtor_swarm.realm.ask_client import AskClient
+from mtor_swarm.realm.ask_desk import AskDesk
 from mtor_swarm.realm.bus import ALL, COMMAND_QOS, EVENT_QOS, SENSOR_QOS, STATE_QOS, STOP_QOS
-from mtor_swarm.realm.commands import ReplayGuard, check
+from mtor_swarm.realm.commands import check
 from mtor_swarm.realm.worker import Worker
 from mtor_swarm.swarm.certificates import Authority
 from mtor_swarm.swarm.driver import SwarmDriver
 from mtor_swarm.swarm.exchange import Tell
 from mtor_swarm.swarm.gossip.membership import MemberInfo
-from mtor_swarm.swarm.identity import Ed25519Verifier, Identity, write_safely
+from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
 from mtor_swarm.workers.beacon import Beacon
 from mtor_swarm.workers.inbox import Inbox
-from mtor_swarm.workers.scribe import Scribe
+from mtor_swarm.workers.lending import ASK, Loans
+from mtor_swarm.workers.obeyed import Obeyed
 
 MAX_INBOX = 1024
 COMMANDS = ("mtor.stop.issued", "mtor.command.issued")
 REFUSALS_EVERY_S = 0.2
 """Refused commands are answered and logged at most this often; each one is counted."""
-WRITE_S = 1.0
-"""For so long the end waits for the disk."""
 GONE = ("dead", "left")
 
 
@@ -81,16 +82,20 @@ class GossipWorker(Worker):
         self._authority: Authority | None = None
         self._identity: Identity | None = None
         self._carrier: threading.Thread | None = None
-        self._scribe = Scribe("obeyed", 2)  # one that is done, and one that waits
-        self._kept: Future[None] = Future()
-        self._kept.set_result(None)
-        self._guard = ReplayGuard(entries=self._obeyed())  # once: a file that fails lags behind it
+        self._obeyed = Obeyed(self._folder, self.get_logger().warning)
         self._verifier = Ed25519Verifier()
         self._showing = threading.Lock()
         self._members: dict[str, MemberInfo] = {}
         self._beacons: dict[str, String] = {}
         self._refused_s = 0.0
         self._picture = b""
+        self._inbox: Inbox[Callable[[], None]] = Inbox(MAX_INBOX)
+        client = AskClient(self, self.source)
+        self._loans = Loans(config.unit, client, self._hand_over, self._count)
+
+    def join(self, desk: AskDesk) -> None:
+        """Borrow and lend for the realm whose asks come together at this desk."""
+        self._loans.join(desk, lambda: self._hand_over(events.BULK, self._show, key="offers"))
 
     # --- the lifecycle
 
@@ -108,7 +113,7 @@ class GossipWorker(Worker):
         self._identity = Identity.open(self._folder, self.config.swarm.keys)
         self._members.clear()
         self._beacons.clear()
-        self._inbox: Inbox[Callable[[], None]] = Inbox(MAX_INBOX)
+        self._inbox = Inbox(MAX_INBOX)
         try:
             driver = SwarmDriver(
                 self.config.swarm,
@@ -127,6 +132,7 @@ class GossipWorker(Worker):
             self._let_go()
             raise
         self._driver = driver
+        self._loans.start(driver)
         self._carrier = threading.Thread(target=self._carry, name="carrier", daemon=True)
         self._carrier.start()
         self.get_logger().info(f"{self.config.unit} is in the swarm at {driver.address}")
@@ -134,13 +140,14 @@ class GossipWorker(Worker):
 
     def stop(self) -> None:
         driver, self._driver = self._driver, None
+        self._loans.stop()
         if driver is not None:
             driver.stop()
         if self._carrier is not None:
             self._inbox.close()
             self._carrier.join()
             self._carrier = None
-        wait([self._kept], WRITE_S)
+        self._obeyed.close()
         self._let_go()
 
     def unload(self) -> None:
@@ -212,6 +219,7 @@ class GossipWorker(Worker):
             members = list(self._members.values())
             heard = [e.unit for e in members if e.state == "alive" and e.role == "unit"]
             self._beacon.heard(heard, sum(tuple(self._inbox.dropped.values())))
+            self._beacon.lends(self._loans.offers)
             state = self._beacon.news(time.monotonic())
             if state is not None:
                 driver.beacon(state)
@@ -281,9 +289,12 @@ class GossipWorker(Worker):
             return
         text = String(data=msgspec.json.encode(state).decode())
         self._beacons[member] = text
+        self._loans.heard(member, state.unit, state.offers)
         self._hand_over(events.BULK, lambda: self._neighbours.publish(text), key=member)
 
     def _on_member(self, info: MemberInfo, was: str) -> None:
+        if info.state in GONE:
+            self._loans.gone(info.id)
         if info.role == "unit" or info.state not in GONE:
             self._members[info.id] = info
         else:
@@ -298,7 +309,9 @@ class GossipWorker(Worker):
         twin = any(each.unit == info.unit and each.state not in GONE for each in others)
         return info.role == "unit" and not (info.state in GONE and twin)
 
-    def _on_ask(self, member: str, kind: str, payload: bytes, tell: Tell) -> bytes:
+    def _on_ask(self, member: str, kind: str, payload: bytes, tell: Tell) -> bytes | Future[bytes]:
+        if kind == ASK:
+            return self._loans.asked(member, self._members.get(member), payload, tell)
         if kind != "thumbnail":
             raise SwarmError(f"{self.config.unit} answers no ask of kind {kind[:64]!r}")
         if not self._picture:
@@ -337,32 +350,12 @@ class GossipWorker(Worker):
                 self.fault("the carrier", error)
 
     def _obey(self, event: Event, command: Command) -> None:
-        if not self._guard.admit(command, time.time()):
+        if not self._obeyed.admit(command, time.time()):
             self._count("replayed", f"{command.verb} {command.id} was obeyed before: dropped")
             return
         topic = self._stops if event.type == "mtor.stop.issued" else self._commands
         topic.publish(String(data=events.to_json(event)))
-        if self._kept.done() or self._kept.running():  # else one that waits will write this too
-            self._kept = self._scribe.submit(self._keep)
-
-    def _keep(self) -> None:
-        """Write down what was obeyed: on a thread of its own, for no stop may wait for a disk."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_safely(self._folder / "obeyed", msgspec.json.encode(self._guard.entries))
-        except OSError as error:
-            self.fault("the replay guard's file", error)
-
-    def _obeyed(self) -> dict[str, float]:
-        """The commands obeyed before a restart."""
-        path = self._folder / "obeyed"
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=dict[str, float])
-        except FileNotFoundError:
-            return {}
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            self.get_logger().warning(f"{path}: {error}; commands of before are forgotten")
-            return {}
+        self._obeyed.keep(self.fault)
 
     def _introduce(self) -> None:
         """Tell a decision that begins who is there, and of the gone where they were last."""
