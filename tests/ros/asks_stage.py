@@ -9,7 +9,6 @@ import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from mtor_swarm.config import RealmConfig
-from mtor_swarm.realm.answering import Answering
 from mtor_swarm.realm.ask_client import AskClient
 from mtor_swarm.realm.ask_desk import AskDesk
 from mtor_swarm.realm.capability import Capability
@@ -43,7 +42,6 @@ class Realm(Stage):
         self.config = config
         self.desk = AskDesk(self.node("desk"), config)
         self.client = AskClient(self.node("caller"), "/r1/caller")
-        self.workers: dict[str, tuple[Answerer, Answering]] = {}
 
     def node(self, name: str):
         return self.add(
@@ -52,15 +50,13 @@ class Realm(Stage):
             )
         )
 
-    def worker(self, name: str, reply: Callable, *capabilities: Capability) -> Answering:
+    def worker(self, name: str, reply: Callable, *capabilities: Capability) -> Answerer:
         worker = Answerer(name, reply, capabilities or (Capability("echo"),), self.config)
         self.add(worker)
-        answering = Answering(worker)
         assert worker.trigger_configure() == TransitionCallbackReturn.SUCCESS
         assert worker.trigger_activate() == TransitionCallbackReturn.SUCCESS
-        self.workers[name] = (worker, answering)
         self.desk.worker_active(name)
-        return answering
+        return worker
 
     def answer(self, future):
         self.until(future.done)
@@ -68,8 +64,6 @@ class Realm(Stage):
 
     def close(self) -> None:
         self.client.close()
-        for _, answering in self.workers.values():
-            answering.close()
         super().close()
 
 

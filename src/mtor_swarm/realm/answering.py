@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from std_msgs.msg import UInt8MultiArray
 
 from mtor_swarm.errors import AskError, explain
-from mtor_swarm.realm.ask_topics import ASK_QOS, OFFER_QOS, from_message, to_message
+from mtor_swarm.realm.ask_topics import from_message, to_message
 from mtor_swarm.realm.ask_wire import MAX_STEPS, Answer, Ask, Cancel, Offer, Part, Said, Step
-from mtor_swarm.realm.bus import UNSENT
+from mtor_swarm.realm.bus import ASK_QOS, OFFER_QOS, UNSENT
 
 if TYPE_CHECKING:
     from mtor_swarm.realm.worker import Worker
@@ -163,6 +163,7 @@ class Answering:
         answer = replace(
             answer, askid=job.question.askid, turn=job.turn, worker=self._name, steps=steps
         )
+        self._worker.counts["answers" if answer.ok else "failed_answers"] += 1
         try:
             from_message(to_message(answer))  # what nobody could read is no answer
         except AskError as error:

@@ -21,9 +21,9 @@ from std_msgs.msg import UInt8MultiArray
 
 from mtor_swarm.errors import AskError, explain
 from mtor_swarm.realm.alarms import Alarm, Alarms
-from mtor_swarm.realm.ask_topics import ASK_QOS, askid_in, from_message, to_message
+from mtor_swarm.realm.ask_topics import askid_in, from_message, to_message
 from mtor_swarm.realm.ask_wire import Answer, Ask, Cancel, Part, Said, Status
-from mtor_swarm.realm.bus import UNSENT
+from mtor_swarm.realm.bus import ASK_QOS, UNSENT
 
 MAX_OPEN = 1024
 """Asks of one client that have no answer yet."""

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from array import array
 
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import UInt8MultiArray
 
 from mtor_swarm.realm import ask_wire
 from mtor_swarm.realm.ask_wire import Said
-
-ASK_QOS = QoSProfile(depth=2048, reliability=ReliabilityPolicy.RELIABLE)
-"""Asks and answers: more than all callers together have on their way."""
-OFFER_QOS = QoSProfile(
-    depth=256,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
-"""What workers can be asked: known as well to an orchestrator that comes late."""
 
 
 def to_message(said: Said) -> UInt8MultiArray:

@@ -21,8 +21,14 @@ EVENT_QOS = QoSProfile(depth=256, reliability=ReliabilityPolicy.RELIABLE)
 """Facts: each arrives once, in the order of its sender."""
 COMMAND_QOS = QoSProfile(depth=32, reliability=ReliabilityPolicy.RELIABLE)
 """Commands: never in one queue with detections."""
-ASK_QOS = QoSProfile(depth=256, reliability=ReliabilityPolicy.RELIABLE)
-"""Asks and answers."""
+ASK_QOS = QoSProfile(depth=2048, reliability=ReliabilityPolicy.RELIABLE)
+"""Asks and answers: room for what all callers have on their way together."""
+OFFER_QOS = QoSProfile(
+    depth=256,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""What workers can be asked: known as well to an orchestrator that comes late."""
 STOP_QOS = QoSProfile(
     depth=32,
     reliability=ReliabilityPolicy.RELIABLE,

@@ -15,7 +15,7 @@ What can be set on it and what it can be asked are declared::
         parameters = (Setting("times", 1, "how often it repeats", least=1, most=9, live=True),)
         capabilities = (Capability("echo", concurrency=4),)
 
-        def answer(self, ask: Ask, tell: Callable[[bytes], None]) -> Reply:
+        def answer(self, ask: Question, tell: Callable[[bytes | str], None]) -> Reply:
             return ask.payload * self.value("times")
 """
 
@@ -38,7 +38,7 @@ from mtor_swarm import events
 from mtor_swarm.config import RealmConfig
 from mtor_swarm.errors import AskError, SwarmError, explain
 from mtor_swarm.events import Event, WorkerChanged
-from mtor_swarm.realm.ask_wire import Ask
+from mtor_swarm.realm.answering import Answering, Question
 from mtor_swarm.realm.bus import RealmBus, heartbeat_qos
 from mtor_swarm.realm.capability import Capability, Reply
 from mtor_swarm.realm.parameters import Parameters, Setting, Value
@@ -100,6 +100,7 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._settings = Parameters(
             self, self.parameters, more.parameters if more else {}, self.on_parameter
         )
+        self.answering = Answering(self)
 
     # What a subclass may override.
 
@@ -115,7 +116,7 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def unload(self) -> None:
         """Let go of what `load` took. Also called when `load` failed halfway."""
 
-    def answer(self, ask: Ask, tell: Callable[[bytes], None]) -> Reply:
+    def answer(self, ask: Question, tell: Callable[[bytes | str], None]) -> Reply:
         """Answer one of its `capabilities`, on a thread of its own; `tell` streams a part.
 
         AskError: the question is bad, whoever answers. Whatever else it raises is a failure, and
@@ -189,6 +190,7 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         try:
             self._settings.freeze()
             self.load()
+            self.answering.offer()
         except Exception as error:
             self._failed("load", state, error)
             self._clean()
@@ -215,6 +217,7 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop; the worker is inactive afterwards, whatever `stop` raises."""
         self.active = False
+        self.answering.stop("it is stopped")
         self._attempt("stop", self.stop)
         return super().on_deactivate(state)
 
@@ -237,8 +240,14 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """Stop and unload from any state, without ROS's leave: the process ends."""
         if self.active:
             self.active = False
+            self.answering.stop("it is stopped")
             self._attempt("stop", self.stop)
         self._clean()
+
+    def destroy_node(self) -> None:
+        """Let go of everything, for good."""
+        self.answering.close()
+        super().destroy_node()
 
     def _clean(self) -> None:
         self._attempt("unload", self.unload)
