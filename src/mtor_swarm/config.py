@@ -195,6 +195,9 @@ class RealmConfig(_Section, frozen=True, kw_only=True):
         Meta(max_length=256, description="key fingerprints whose commands are obeyed"),
     ] = []
     use_sim_time: bool = False
+    metrics_port: Annotated[
+        int, Meta(ge=0, le=65535, description="Prometheus metrics on loopback; 0: none")
+    ] = 0
     swarm: SwarmConfig = SwarmConfig()
     reflex: ReflexConfig = ReflexConfig()
     perception: PerceptionConfig = PerceptionConfig()

@@ -30,7 +30,11 @@ def compose(config: RealmConfig) -> list[Any]:
     from mtor_swarm.workers.gossip import GossipWorker
     from mtor_swarm.workers.reflex import ReflexWorker
 
-    makers = (Orchestrator, ReflexWorker, GossipWorker, DecisionWorker)
+    makers: list[Any] = [Orchestrator, ReflexWorker, GossipWorker, DecisionWorker]
+    if config.metrics_port:
+        from mtor_swarm.realm.metrics_node import MetricsNode
+
+        makers.append(MetricsNode)
     return [make(config=config) for make in makers]
 
 

@@ -35,6 +35,8 @@ STOP_QOS = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 """Stops: kept for a reflex that was not there, which tells by their ids those it obeyed before."""
+DIAGNOSTICS_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+"""What tools show of a robot's health (REP 107)."""
 CONTROL_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """Velocities: only the newest counts."""
 STATE_QOS = QoSProfile(

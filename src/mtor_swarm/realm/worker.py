@@ -24,7 +24,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -41,6 +41,7 @@ from mtor_swarm.events import Event, WorkerChanged
 from mtor_swarm.realm.answering import Answering, Question
 from mtor_swarm.realm.bus import RealmBus, heartbeat_qos
 from mtor_swarm.realm.capability import Capability, Reply
+from mtor_swarm.realm.diagnostics import WORK, Reporter, Work
 from mtor_swarm.realm.parameters import Parameters, Setting, Value
 
 REPORT_EVERY_S = 5.0
@@ -90,11 +91,13 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self.in_transition = False
         self.counts: Counter[str] = Counter()
         self.bus = RealmBus(self, on_fault=self.fault)
+        self._work = Work()
+        self._reporter = Reporter(self, config.unit, name + WORK, self._worked)
         self._undo: list[Callable[[], object]] = []
         self._reported_s = -REPORT_EVERY_S
         lease_s = config.supervision.heartbeat_lease_s
         self._heart = self.create_publisher(String, f"{name}/heartbeat", heartbeat_qos(lease_s))
-        self.create_timer(lease_s / 3, self._heart.assert_liveliness, clock=STEADY)
+        self.create_timer(lease_s / 3, self._beat, clock=STEADY)
         self._heart.assert_liveliness()
         more = config.workers.get(name)
         self._settings = Parameters(
@@ -126,6 +129,10 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def on_parameter(self, name: str, value: Value) -> None:
         """A live parameter is about to change; a SwarmError refuses, and says why."""
+
+    def measures(self) -> Mapping[str, float]:
+        """What `/diagnostics` and the metrics should show of it besides `counts`."""
+        return {}
 
     # What a subclass calls.
 
@@ -267,12 +274,22 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         def run(*args: Any) -> None:
             if not (self.active or always):
                 return
+            begun_s = time.perf_counter()
             try:
                 handler(*args)
             except Exception as error:  # one bad message must not end the process
                 self.fault(culprit, error)
+            self._work.done(time.perf_counter() - begun_s)
 
         return run
+
+    def _beat(self) -> None:
+        self._heart.assert_liveliness()
+        self._attempt("measures", self._reporter.beat)
+
+    def _worked(self) -> dict[str, float]:
+        counts = {**self.bus.counts, "faults": 0, **self.counts}
+        return {**self._work.values(), **counts, **self.measures()}
 
     def _failed(self, step: str, state: LifecycleState, error: Exception) -> None:
         self.counts["faults"] += 1
