@@ -11,6 +11,7 @@ EXECUTABLES = {
     "mtor": "mtor_swarm.cli.main:main",
     "mtor_core": "mtor_swarm.cli.core:main",
     "mtor_models": "mtor_swarm.cli.models_process:main",
+    "mtor_worker": "mtor_swarm.cli.worker_process:main",
     "mtor_sim": "mtor_swarm.cli.engine:main",
     "mtor_gateway": "mtor_swarm.cli.gateway:main",
 }

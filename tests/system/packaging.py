@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-EXECUTABLES = ("mtor", "mtor_core", "mtor_gateway", "mtor_models", "mtor_sim")
+EXECUTABLES = ("mtor", "mtor_core", "mtor_gateway", "mtor_models", "mtor_sim", "mtor_worker")
 SOURCES = (
     "setup.py", "setup.cfg", "pyproject.toml", "package.xml", "MANIFEST.in", "LICENSE",
     "constraints.txt", "README.md", "src", "resource", "launch", "config", "scripts", "sim",

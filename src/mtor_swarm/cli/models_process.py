@@ -21,10 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def compose(config: RealmConfig) -> list[Any]:
-    """The nodes of the process: perception, whose library is loaded once it is configured."""
+    """Perception, whose library is loaded once it is configured, and who shares its process."""
+    from mtor_swarm.workers import registry
     from mtor_swarm.workers.perception import PerceptionWorker
 
-    return [PerceptionWorker(config=config)]
+    return [PerceptionWorker(config=config), *registry.members(config, "models")]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import functools
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ from mtor_swarm import config as configs
 from mtor_swarm.config import RealmConfig, SupervisionConfig
 from mtor_swarm.errors import SwarmError
 from mtor_swarm.realm import domain
-from mtor_swarm.realm.processes import EX_CONFIG
+from mtor_swarm.realm.processes import EX_CONFIG, EX_SOFTWARE
 from mtor_swarm.realm.worker import Worker
 
 try:
@@ -35,8 +36,6 @@ try:
 except ImportError:  # ROS 2 Jazzy has none yet: the same, at three times the cost
     from rclpy.executors import SingleThreadedExecutor as Executor
 
-EX_SOFTWARE = 70
-"""A process that hangs ends itself with this (sysexits.h)."""
 HANG_LEASES = 4
 """The loop may stand still for so many heartbeat leases."""
 GIL_S = 0.0005
@@ -50,21 +49,28 @@ _OWN_DOMAIN = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_STATIC_PEERS", "ROS_DISCOVE
 
 def main(
     name: str,
-    compose: Callable[[RealmConfig], Sequence[Any]],
+    compose: Callable[..., Sequence[Any]],
     argv: Sequence[str] | None = None,
+    own: argparse.ArgumentParser | None = None,
 ) -> int:
-    """Run `name --config FILE [--ros-args …]` with the nodes that `compose` makes.
+    """Run `name --config FILE [--ros-args …]` with the nodes that `compose(config)` makes.
 
-    0 when asked to end; EX_CONFIG, with one line that says why, if a person must act first.
+    The options of the parser `own` come on top, and `compose` has them as keywords. 0 when asked
+    to end; EX_CONFIG, with one line that says why, if a person must act first.
     """
     sys.setswitchinterval(GIL_S)
+    faulthandler.enable(2)  # a crash in a library, and SIGABRT, show where they were met
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog=name, description=f"{name}: nodes of one unit's realm.")
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description=f"{name}: nodes of one unit's realm.",
+        parents=[own] if own else [],
+    )
     parser.add_argument("--config", required=True, metavar="FILE", help="the realm's config")
-    given = parser.parse_args(remove_ros_args([name, *arguments])[1:])
+    given = vars(parser.parse_args(remove_ros_args([name, *arguments])[1:]))
     try:
-        config = configs.load(given.config, RealmConfig)
-        _run(config, compose, [name, *arguments])
+        config = configs.load(given.pop("config"), RealmConfig)
+        _run(config, functools.partial(compose, **given), [name, *arguments])
     except SwarmError as error:
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         return EX_CONFIG
