@@ -173,3 +173,19 @@ def test_a_model_that_returns_too_few_is_told():
     with pytest.raises(ModelError, match="mute: 0 results for 1 items"):
         batcher.submit(1).result(LONG_S)
     assert batcher.stop()
+
+
+def test_all_results_of_a_question_are_waited_for():
+    batcher: Batcher[int, int] = Batcher(lambda items: [2 * each for each in items], most=2)
+    assert batcher.results(range(5), LONG_S) == [0, 2, 4, 6, 8]
+    assert batcher.results([], LONG_S) == []
+    assert batcher.stop()
+
+
+def test_a_question_whose_time_is_over_leaves_nothing_behind():
+    model, batcher = busy()
+    with pytest.raises(ModelError, match=r"doubler: no result in 0\.0 s"):
+        batcher.results([1, 2], 0.0)
+    model.let.release(1)
+    assert batcher.stop()
+    assert model.passes == [[0]]

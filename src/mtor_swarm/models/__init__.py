@@ -7,7 +7,9 @@ user's back. It must come before any of them.
 
 import os
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # who sets 0 lets transformers ask the hub
 os.environ.update(
+    HF_HUB_DISABLE_TELEMETRY="1",
     ORT_DISABLE_TELEMETRY="1",
     YOLO_AUTOINSTALL="false",
     YOLO_OFFLINE="true",

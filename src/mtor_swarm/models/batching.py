@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Generic, TypeVar
 
 import msgspec
@@ -123,6 +124,24 @@ class Batcher(Generic[Item, Result]):
                 raise ModelError(f"{self._name}: {len(self._batching)} wait already: ask later")
             self._changed.notify()
         return future
+
+    def results(self, items: Sequence[Item], timeout_s: float) -> list[Result]:
+        """The items' results, in their order; waits for them.
+
+        Whatever one of them raises; ModelError if they are not there in time. None of the others
+        is then worked on.
+        """
+        until_s = self._clock() + timeout_s
+        futures: list[Future[Result]] = []
+        try:
+            for item in items:
+                futures.append(self.submit(item))
+            return [each.result(max(0.0, until_s - self._clock())) for each in futures]
+        except FutureTimeout:
+            raise ModelError(f"{self._name}: no result in {timeout_s:.1f} s") from None
+        finally:
+            for each in futures:
+                each.cancel()
 
     def stop(self, timeout_s: float = 10.0) -> bool:
         """End after the pass in hand; what waits fails. False if the pass is not done in time."""

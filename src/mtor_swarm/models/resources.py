@@ -19,8 +19,9 @@ from mtor_swarm.errors import ModelError
 
 Device = Literal["auto", "cpu", "gpu"]
 """`auto`: a GPU if there is one with room, else the CPU."""
-_POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Read by the libraries when they are loaded: OpenMP's are torch, CTranslate2 and more."""
+_POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+"""Read by the libraries when they are loaded: OpenMP's by torch and CTranslate2, Rayon's by
+tokenizers."""
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
