@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 from mtor_swarm.config import RealmConfig, SupervisionConfig
-from mtor_swarm.realm.processes import Program, Runner
+from mtor_swarm.realm.processes import Program
+from mtor_swarm.realm.runner import Runner
 
 
 def models(argv: list[str]) -> int:

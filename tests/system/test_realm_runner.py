@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from mtor_swarm.config import SupervisionConfig
-from mtor_swarm.realm.processes import EX_CONFIG, Program, Runner
+from mtor_swarm.realm.processes import EX_CONFIG, Program
+from mtor_swarm.realm.runner import Runner
 
 PROGRAMS = str(Path(__file__).with_name("realm_programs.py"))
 BOUND_S = 60.0
@@ -155,7 +156,7 @@ def test_failures_before_a_healthy_time_are_forgotten():
 
     runner = Runner([Program(name="a", argv=["false"])], quick, say=say)
     runner.run()
-    assert runner._children[0].failures == 1
+    assert runner._children["a"].failures == 1
 
 
 def test_a_program_that_is_not_there_is_told_and_tried_again():

@@ -8,7 +8,9 @@ import os
 import pytest
 
 from mtor_swarm.cli import up
-from mtor_swarm.realm.processes import Terminal, _why
+from mtor_swarm.realm.errands import Wanted
+from mtor_swarm.realm.processes import why
+from mtor_swarm.realm.runner import Terminal
 
 
 def test_a_terminal_writes_lines():
@@ -41,14 +43,22 @@ def test_a_terminal_that_nobody_reads_drops_lines_and_says_how_many():
     [(0, "exit status 0"), (1, "exit status 1"), (-9, "killed by SIGKILL"), (-99, "signal 99")],
 )
 def test_an_end_is_told_in_words(code, words):
-    assert words in _why(code)
+    assert words in why(code)
 
 
 def test_a_realm_is_two_processes_and_the_core_goes_first(tmp_path):
     core, models = up.programs("r1", tmp_path / "realm.yaml")
     assert (core.name, models.name) == ("r1.core", "r1.models")
     assert core.nice == 0 < models.nice
+    assert core.linked, "it may ask for more"
     assert [each.name for each in up.programs("r1", "x.yaml", models=False)] == ["r1.core"]
+
+
+def test_a_process_that_the_core_wants_is_one_of_configured_workers():
+    program = up.worker("r1", "x.yaml", Wanted(process="smoke", nice=10, memory_mib=200))
+    assert (program.name, program.process) == ("r1.smoke", "smoke")
+    assert (program.nice, program.memory_mib, program.linked) == (10, 200, False)
+    assert program.argv[-2:] == ["--process", "smoke"]
 
 
 def test_a_config_mistake_is_one_line_with_its_place(tmp_path, capsys):

@@ -8,10 +8,14 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
+
 from mtor_swarm import config as configs
 from mtor_swarm.config import RealmConfig
 from mtor_swarm.errors import ConfigError
-from mtor_swarm.realm.processes import EX_CONFIG, Program, Runner, python
+from mtor_swarm.realm.errands import Wanted
+from mtor_swarm.realm.processes import EX_CONFIG, Program, python
+from mtor_swarm.realm.runner import Runner
 
 MODELS_NICE = 10
 """When the machine is short of time, what steers goes before what looks."""
@@ -53,7 +57,11 @@ def run(config_path: str | Path, *, models: bool = True) -> int:
         print(f"mtor up: {error}", file=sys.stderr, flush=True)
         return EX_CONFIG
     _lead_own_group()
-    runner = Runner(programs(config.unit, config_path, models=models), config.supervision)
+    runner = Runner(
+        programs(config.unit, config_path, models=models),
+        config.supervision,
+        worker=lambda wanted: worker(config.unit, config_path, wanted),
+    )
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, lambda *_: runner.stop())
     return runner.run()
@@ -61,25 +69,30 @@ def run(config_path: str | Path, *, models: bool = True) -> int:
 
 def programs(unit: str, config_path: str | Path, *, models: bool = True) -> list[Program]:
     """What a realm's processes are, the core first."""
-    path = str(Path(config_path).absolute())
-    environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    found = [
-        Program(
-            name=f"{unit}.core",
-            argv=python("mtor_swarm.cli.core", "--config", path),
-            environ=environ,
-        )
-    ]
+    core = _program(f"{unit}.core", "core", config_path)
+    found = [msgspec.structs.replace(core, linked=True)]
     if models:
-        found.append(
-            Program(
-                name=f"{unit}.models",
-                argv=python("mtor_swarm.cli.models_process", "--config", path),
-                nice=MODELS_NICE,
-                environ=environ,
-            )
-        )
+        found.append(_program(f"{unit}.models", "models_process", config_path, nice=MODELS_NICE))
     return found
+
+
+def worker(unit: str, config_path: str | Path, wanted: Wanted) -> Program:
+    """What a process of configured workers is, which the core wants."""
+    name, process = f"{unit}.{wanted.process}", wanted.process
+    program = _program(name, "worker_process", config_path, "--process", process, nice=wanted.nice)
+    return msgspec.structs.replace(program, memory_mib=wanted.memory_mib)
+
+
+def _program(
+    name: str, module: str, config_path: str | Path, *arguments: str, nice: int = 0
+) -> Program:
+    path = str(Path(config_path).absolute())
+    return Program(
+        name=name,
+        argv=python(f"mtor_swarm.cli.{module}", "--config", path, *arguments),
+        nice=nice,
+        environ={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
 
 
 def _lead_own_group() -> None:
