@@ -1,0 +1,227 @@
+"""Realms that ask each other: real asks on ROS inside a unit, real ZeroMQ between the units."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtor_swarm.config import SwarmConfig
+from mtor_swarm.errors import SwarmError
+from mtor_swarm.realm import ask_wire
+from mtor_swarm.realm.ask_client import AskClient, Asking
+from mtor_swarm.realm.ask_desk import AskDesk
+from mtor_swarm.realm.ask_wire import Answer, Ask, Part, Status
+from mtor_swarm.realm.capability import Capability
+from mtor_swarm.swarm import keyring
+from mtor_swarm.swarm.observer import Observer
+from mtor_swarm.workers.lending import ASK
+from tests.ros.asks_stage import Answerer
+
+from .crew import Crew, Unit
+from .crowd import PATIENCE_S, wait_until
+
+ECHO = Capability("echo", concurrency=8)
+
+
+class Realm:
+    """A unit with a desk for its asks, who asks there, and at most one worker."""
+
+    def __init__(self, crew: Crew, unit: Unit) -> None:
+        self.crew, self.unit = crew, unit
+        self.desk = AskDesk(unit.body, unit.gossip.config)
+        self.client = AskClient(unit.body, f"/{unit.name}/test")
+        self.worker: Answerer | None = None
+        unit.gossip.join(self.desk)
+
+    def hire(self, reply: Callable[..., Any], capability: Capability) -> None:
+        worker = Answerer("helper", reply, (capability,), self.unit.gossip.config)
+        self.worker = worker
+        self.unit.nodes = (*self.unit.nodes, worker)
+        self.crew.executor.add_node(worker)
+        worker.trigger_configure()
+        worker.trigger_activate()
+        self.desk.worker_active("helper")
+
+    def ask(self, text: bytes = b"?", *, capability: str = "echo", **more: Any) -> Asking:
+        return self.client.ask(capability, text, timeout_s=PATIENCE_S, **more)
+
+    def lenders(self) -> set[str]:
+        """Who is known to lend."""
+        known = self.unit.gossip._loans._lending._lenders.values()
+        return {each.unit for each in known if each.offers}
+
+
+@pytest.fixture
+def crew(tmp_path: Path) -> Iterator[Crew]:
+    with Crew(tmp_path) as crew:
+        yield crew
+        for unit in crew.units:
+            for node in unit.nodes[3:]:
+                crew.do(node.close)
+
+
+def realm(
+    crew: Crew,
+    name: str,
+    reply: Callable[..., Any] | None = None,
+    capability: Capability = ECHO,
+    **more: Any,
+) -> Realm:
+    unit = crew.add(name, **more)
+    made = crew.do(lambda: Realm(crew, unit))
+    if reply is not None:
+        crew.do(lambda: made.hire(reply, capability))
+        wait_until(
+            "it says what it answers", lambda: crew.do(made.desk.offers) or not capability.lend
+        )
+    return made
+
+
+def knows(borrower: Realm, *lenders: str) -> None:
+    wait_until(f"{lenders} are known to lend", lambda: borrower.lenders() == {*lenders})
+
+
+def answer(future: Future[Answer]) -> Answer:
+    return future.result(PATIENCE_S)
+
+
+def backwards(ask: Any, tell: Callable[[bytes], None]) -> bytes:
+    return bytes(reversed(ask.payload))
+
+
+def test_what_a_realm_lacks_a_peer_answers_and_no_third_is_asked(crew: Crew) -> None:
+    r1 = realm(crew, "r1")
+    realm(crew, "r2", backwards)
+    knows(r1, "r2")
+    told: list[Status] = []
+    found = answer(r1.ask(b"abc", on_status=told.append))
+    assert (found.ok, found.payload, found.worker) == (True, b"cba", "r2/helper")
+    assert [(each.state, each.worker) for each in told][-1] == ("borrowed", "r2")
+    assert {"r2/helper"} <= {each.who for each in found.steps}
+    lacking = answer(r1.ask(capability="sing"))
+    assert not lacking.ok
+    assert "sing" in lacking.reason
+
+
+def test_parts_come_from_a_peer_in_order(crew: Crew) -> None:
+    def spell(ask: Any, tell: Callable[[bytes], None]) -> bytes:
+        for each in ask.payload:
+            tell(bytes([each]))
+        return b"end"
+
+    r1 = realm(crew, "r1")
+    realm(crew, "r2", spell)
+    knows(r1, "r2")
+    parts: list[Part] = []
+    assert answer(r1.ask(b"word", on_part=parts.append)).payload == b"end"
+    assert [each.payload for each in parts] == [b"w", b"o", b"r", b"d"]
+
+
+def test_who_cancels_stops_the_peers_worker(crew: Crew) -> None:
+    began, stopped = threading.Event(), threading.Event()
+
+    def brood(ask: Any, tell: Callable[[bytes], None]) -> bytes:
+        began.set()
+        if ask.cancelled.wait(PATIENCE_S):
+            stopped.set()
+        return b""
+
+    r1 = realm(crew, "r1")
+    realm(crew, "r2", brood)
+    knows(r1, "r2")
+    asking = r1.ask()
+    assert began.wait(PATIENCE_S)
+    r1.client.cancel(asking.askid)
+    assert not answer(asking).ok
+    assert stopped.wait(PATIENCE_S)
+
+
+def test_a_lender_that_leaves_costs_a_retry_and_not_an_answer(crew: Crew) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def brood(ask: Any, tell: Callable[[bytes], None]) -> bytes:
+        began.set()
+        ended.wait(PATIENCE_S)
+        return b""
+
+    r1 = realm(crew, "r1")
+    r2 = realm(crew, "r2", brood)
+    knows(r1, "r2")
+    asking = r1.ask(b"abc")
+    assert began.wait(PATIENCE_S)
+    realm(crew, "r3", backwards)
+    knows(r1, "r2", "r3")
+    crew.through(r2.unit.gossip, "deactivate")
+    found = answer(asking)
+    ended.set()
+    assert (found.ok, found.payload, found.worker) == (True, b"cba", "r3/helper")
+    assert "retried" in {each.what for each in found.steps}
+
+
+def test_what_is_not_lent_is_neither_told_of_nor_answered(crew: Crew) -> None:
+    r1 = realm(crew, "r1")
+    realm(crew, "r2", backwards, Capability("echo", lend=False))
+    (r2,) = [each for each in r1.unit.gossip._members.values() if each.unit == "r2"]
+    ask = Ask(askid="0" * 32, capability="echo", payload=b"abc", caller="me")
+    driver = r1.unit.gossip._driver
+    assert driver is not None
+    raw = driver.ask(r2.id, ASK, ask_wire.encode(ask), PATIENCE_S).result(PATIENCE_S)
+    refused = ask_wire.decode(raw)
+    assert isinstance(refused, Answer)
+    assert (refused.ok, "does not lend" in refused.reason) == (False, True)
+    assert r1.lenders() == set()
+
+
+def asked_by(observer: Observer, unit: str, **more: Any) -> Answer:
+    ask = Ask(askid="1" * 32, capability="echo", payload=b"abc", caller="me", **more)
+    raw = observer.ask(unit, ASK, ask_wire.encode(ask), PATIENCE_S).result(PATIENCE_S)
+    found = ask_wire.decode(raw)
+    assert isinstance(found, Answer)
+    return found
+
+
+def test_a_person_asks_a_unit_for_what_it_can_do_or_borrow(crew: Crew) -> None:
+    r1 = realm(crew, "r1")
+    r2 = realm(crew, "r2", backwards, Capability("echo", lend=False))
+    realm(crew, "r3", backwards)
+    knows(r1, "r3")
+    observer = Observer(SwarmConfig(seeds=[r2.unit.address]))
+    observer.start()
+    try:
+        observer.wait_for_members(PATIENCE_S, 3)
+        assert asked_by(observer, "r2").worker == "helper"
+        assert asked_by(observer, "r1").worker == "r3/helper"
+        for junk in (b"junk", ask_wire.encode(ask_wire.Cancel(askid="1" * 32))):
+            with pytest.raises(SwarmError, match="ask"):
+                observer.ask("r1", ASK, junk, PATIENCE_S).result(PATIENCE_S)
+    finally:
+        observer.stop()
+
+
+def test_with_keys_only_who_commands_may_ask(crew: Crew, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keyring.new_swarm(keys)
+    for name, role in (("r1", "unit"), ("r2", "unit"), ("eve", "viewer"), ("ada", "operator")):
+        keyring.issue(keys, name, role, tmp_path / "of" / name, 1e11)
+    r1 = realm(crew, "r1", backwards, keys=str(tmp_path / "of" / "r1"))
+    r2 = realm(crew, "r2", keys=str(tmp_path / "of" / "r2"))
+    knows(r2, "r1")
+    assert answer(r2.ask(b"abc")).payload == b"cba"
+    for name in ("eve", "ada"):
+        config = SwarmConfig(seeds=[r1.unit.address], keys=str(tmp_path / "of" / name))
+        observer = Observer(config)
+        observer.start()
+        try:
+            observer.wait_for_members(PATIENCE_S, 2)
+            if name == "ada":
+                assert asked_by(observer, "r1").payload == b"cba"
+            else:
+                with pytest.raises(SwarmError, match="as viewer may not ask"):
+                    asked_by(observer, "r1")
+        finally:
+            observer.stop()
