@@ -180,3 +180,52 @@ def test_no_link_is_inherited_where_nobody_runs_the_realm(monkeypatch):
     assert RunnerLink.inherited(print) is None
     monkeypatch.setenv("MTOR_RUNNER", "no number")
     assert RunnerLink.inherited(print) is None
+
+
+def test_the_core_may_look_at_who_runs_and_at_the_last_lines_of_one():
+    lines = run(
+        """
+want('seer'); hear()
+link.send(Start(process='seer')); hear()
+seen = link.look('seer', 3).result(timeout=60)
+print('lines', seen.lines, sorted(seen.running), seen.running['core'].memory_mib > 1, flush=True)
+print('pid', seen.running['core'].pid == os.getpid(), flush=True)
+print('stranger', link.look('x', 3).result(timeout=60).lines, flush=True)
+print('none', link.look('seer').result(timeout=60).lines, flush=True)
+rest()
+""",
+        seer="for i in range(500): print('line', i)",
+    )
+    told = [line for line in lines if line.startswith("[r1.core] ")]
+    assert "[r1.core] lines ['line 498', 'line 499', 'ended: exit status 0'] ['core'] True" in told
+    assert "[r1.core] pid True" in told
+    assert "[r1.core] stranger None" in told
+    assert "[r1.core] none []" in told
+
+
+def test_of_many_long_lines_as_many_are_told_as_fit():
+    lines = run(
+        """
+want('seer'); hear()
+told = link.look('seer', 1000).result(timeout=60).lines
+print('last', told[-2:] , len(told) < 60, len(told) > 10, flush=True)
+rest()
+""",
+        seer="for i in range(100): print('€\\\\0' * 500)\nprint('end')",
+    )
+    assert "[r1.core] last ['end', 'ended: exit status 0'] True True" in lines
+
+
+def test_a_look_at_a_runner_that_is_gone_is_given_up():
+    ours, theirs = pair()
+    link = RunnerLink(theirs.detach(), lambda _: None)
+    waiting = link.look()
+    ours.close()
+    link.close()
+    assert waiting.cancelled()
+    flooded_ours, flooded = pair()
+    link = RunnerLink(flooded.detach(), lambda _: None)
+    looks = [link.look() for _ in range(1000)]
+    assert sum(not each.cancelled() for each in looks) <= 32
+    link.close()
+    flooded_ours.close()

@@ -8,10 +8,12 @@ without a runner, started by a launch file say, has no such end, and its process
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import msgspec
 
@@ -20,6 +22,8 @@ from mtor_swarm.realm.supervision_io import Fault
 ENVIRON = "MTOR_RUNNER"
 MAX_BYTES = 64 * 1024
 """64 workers with long names take a tenth of it."""
+MAX_LOOKS = 32
+"""Looks that wait for the runner's answer; of more, the oldest is given up."""
 
 
 class _Errand(msgspec.Struct, frozen=True, kw_only=True, tag_field="do"):
@@ -67,8 +71,34 @@ class Ended(_Errand, frozen=True, kw_only=True, tag="ended"):
     reason: str
 
 
-Errand = Want | Start | End | Ended
-_decoder: msgspec.json.Decoder[Errand] = msgspec.json.Decoder(Want | Start | End | Ended)
+class Look(_Errand, frozen=True, kw_only=True, tag="look"):
+    """To the runner: which processes run, and what did this one write last? Answered by Seen."""
+
+    token: int
+    process: str = ""
+    lines: int = 0
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that runs now."""
+
+    pid: int
+    memory_mib: float
+
+
+class Seen(_Errand, frozen=True, kw_only=True, tag="seen"):
+    """To the core: all processes that run, and the last lines of the one that was named.
+
+    `lines` is None if there is no such process, nor has been lately.
+    """
+
+    token: int
+    running: dict[str, Running]
+    lines: list[str] | None = None
+
+
+Errand = Want | Start | End | Ended | Look | Seen
+_decoder: msgspec.json.Decoder[Errand] = msgspec.json.Decoder(Errand)
 _encoder = msgspec.json.Encoder()
 
 
@@ -103,6 +133,8 @@ class RunnerLink:
         os.set_inheritable(fd, False)
         self._end = socket.socket(fileno=fd)
         self._tell = tell
+        self._looks: dict[int, Future[Seen]] = {}
+        self._tokens = itertools.count()
         self.lost = 0
         self._thread = threading.Thread(target=self._listen, name="runner link", daemon=True)
         self._thread.start()
@@ -120,6 +152,17 @@ class RunnerLink:
         """Ask for it; `lost` counts what a runner that is gone or stuck did not take."""
         self.lost += not send(self._end, errand)
 
+    def look(self, process: str = "", lines: int = 0) -> Future[Seen]:
+        """Which processes run, and what this one wrote last; cancelled if nobody can tell."""
+        token, future = next(self._tokens), Future[Seen]()
+        self._looks[token] = future
+        if len(self._looks) > MAX_LOOKS:
+            self._looks.pop(next(iter(self._looks))).cancel()
+        if not send(self._end, Look(token=token, process=process, lines=lines)):
+            self.lost += 1
+            future.cancel()
+        return future
+
     def close(self) -> None:
         """Ask for nothing more, and hear nothing more."""
         with contextlib.suppress(OSError):
@@ -131,3 +174,9 @@ class RunnerLink:
         while (errand := receive(self._end)) is not None:
             if isinstance(errand, Ended):
                 self._tell(errand)
+            elif isinstance(errand, Seen):
+                future = self._looks.pop(errand.token, None)
+                if future is not None and future.set_running_or_notify_cancel():
+                    future.set_result(errand)
+        for future in tuple(self._looks.values()):
+            future.cancel()

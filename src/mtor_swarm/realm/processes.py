@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,8 @@ MAX_LINE_BYTES = 2048
 """Longer lines are cut in pieces: a write of up to PIPE_BUF (4096) bytes cannot half block."""
 MAX_LAST_READS = 64
 """Of 64 KiB each, from a process that has ended."""
+MAX_LINES = 200
+"""The last ones of each are kept, for whoever asks, through its restarts."""
 MAX_LAST_LINE = 300
 """Characters of its last line that are told as why it ended."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -67,6 +70,7 @@ class Child:
         self.pidfd = -1
         self.tail = b""
         self.last = ""
+        self.lines: deque[str] = deque(maxlen=MAX_LINES)
         self.fault: Fault = ""
         self.reason = ""
         self.started_s = 0.0
@@ -158,7 +162,7 @@ class Child:
 
     def blame(self, code: int) -> tuple[Fault, str]:
         """Why it ended, in one word and in full: as whoever ended it knows, else as it looks."""
-        if self.fault:
+        if self.reason:
             return self.fault, self.reason
         if code == EX_CONFIG:
             return "config", self.last or why(code)

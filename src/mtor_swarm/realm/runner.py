@@ -7,6 +7,7 @@ those that the core wants, when the core says so.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import select
@@ -16,9 +17,11 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
+from msgspec import json
+
 from mtor_swarm.config import SupervisionConfig
 from mtor_swarm.realm import errands
-from mtor_swarm.realm.errands import End, Ended, Start, Want, Wanted
+from mtor_swarm.realm.errands import End, Ended, Look, Running, Seen, Start, Want, Wanted
 from mtor_swarm.realm.processes import EX_CONFIG, Child, Program, why
 from mtor_swarm.realm.restarts import delay_s
 
@@ -29,6 +32,8 @@ SHOW_S = 1.0
 LOOK_S = 1.0
 """The memory of those that have a limit is looked at this often."""
 MAX_WANTED = 256
+MAX_LINES_BYTES = errands.MAX_BYTES // 2
+"""Of the last lines that are told at a time."""
 
 
 class Terminal:
@@ -231,7 +236,7 @@ class Runner:
             self._link = None
         end.close()
 
-    def _send(self, errand: Ended) -> None:
+    def _send(self, errand: Ended | Seen) -> None:
         if self._link is not None:
             errands.send(self._link, errand)  # one that does not read will be found hanging
 
@@ -243,12 +248,28 @@ class Runner:
             self._close_link(self._link)
         elif isinstance(errand, Want) and self._worker is not None:
             self._want(errand.processes[:MAX_WANTED], self._worker)
+        elif isinstance(errand, Look):
+            self._send(self._seen(errand))
         elif isinstance(errand, Start | End) and errand.process in self._children:
             child = self._children[errand.process]
             if isinstance(errand, End):
                 self._end(child, hangs=errand.hangs)
             elif child.process is None and not self._stopping:
                 child.due_s = time.monotonic()
+
+    def _seen(self, look: Look) -> Seen:
+        running = {
+            each.program.process: Running(pid=each.process.pid, memory_mib=each.held_mib())
+            for each in self._running()
+            if each.process is not None
+        }
+        child = self._children.get(look.process)
+        if child is None:
+            return Seen(token=look.token, running=running)
+        lines = list(child.lines)[-look.lines :] if look.lines > 0 else []
+        sizes = itertools.accumulate(len(json.encode(each)) + 1 for each in reversed(lines))
+        fit = sum(size <= MAX_LINES_BYTES for size in sizes)
+        return Seen(token=look.token, running=running, lines=lines[len(lines) - fit :])
 
     def _want(self, processes: Sequence[Wanted], worker: Callable[[Wanted], Program]) -> None:
         wanted = {each.process: worker(each) for each in processes}
@@ -296,4 +317,5 @@ class Runner:
         os.close(wake)
 
     def _tell(self, child: Child, text: str) -> None:
+        child.lines.append(text)
         self._say(f"[{child.program.name}] {text}")
