@@ -15,8 +15,8 @@ from std_msgs.msg import String
 from mtor_swarm import events
 from mtor_swarm.errors import ModelError
 from mtor_swarm.events import Event, WorkerChanged
-from mtor_swarm.realm.bus import EVENT_QOS, STATE_QOS, RealmBus, heartbeat_qos
-from mtor_swarm.realm.orchestrator import DIAGNOSTICS_QOS, Orchestrator
+from mtor_swarm.realm.bus import DIAGNOSTICS_QOS, EVENT_QOS, STATE_QOS, RealmBus, heartbeat_qos
+from mtor_swarm.realm.orchestrator import Orchestrator
 from mtor_swarm.realm.worker import Worker
 from tests.ros.realm_stage import CONFIG, Stage
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -114,3 +115,23 @@ def test_a_killed_unit_leaves_no_process_behind(unit):
     children = unit.children()
     unit.process.kill()
     until(lambda: all(is_gone(each) for each in children.values()))
+
+
+def test_what_a_unit_prints_can_be_read_by_a_program(tmp_path, monkeypatch):
+    monkeypatch.setenv("MTOR_LOG", "json")
+    unit = Up(tmp_path)
+    try:
+        unit.says("gossip: inactive → active")
+        unit.says("cannot load: .*none-such")
+    finally:
+        unit.close()
+    *lines, _ = unit.printed.read_text().split("\n")
+    told = [json.loads(line) for line in lines]
+    (active,) = (each for each in told if "gossip: inactive → active" in each["message"])
+    assert (active["unit"], active["worker"], active["process"], active["level"]) == (
+        "r1",
+        "orchestrator",
+        "r1.core",
+        "info",
+    )
+    assert {"r1.core", "r1.models"} <= {each["process"] for each in told}

@@ -13,16 +13,18 @@ import msgspec
 from mtor_swarm import config as configs
 from mtor_swarm.config import RealmConfig
 from mtor_swarm.errors import ConfigError
+from mtor_swarm.realm import logs
 from mtor_swarm.realm.errands import Wanted
 from mtor_swarm.realm.processes import EX_CONFIG, Program, python
-from mtor_swarm.realm.runner import Runner
+from mtor_swarm.realm.runner import Runner, Terminal
 
 MODELS_NICE = 10
 """When the machine is short of time, what steers goes before what looks."""
 _HELP = """\
 Runs one unit: its core (gossip, orchestrator, decision, reflex) and its models (perception), each
 in a process of its own. What dies is started again, at first after half a second, then ever more
-rarely. Every line they write is shown with its process in front: [r1.core], [r1.models].
+rarely. Every line they write is shown with its process in front: [r1.core], [r1.models];
+with MTOR_LOG=json in the environment each is an object of JSON instead.
 Ctrl-C ends both; `kill -9` of this process takes both along.
 
   mtor config check realm.yaml     is the config right?
@@ -60,6 +62,7 @@ def run(config_path: str | Path, *, models: bool = True) -> int:
     runner = Runner(
         programs(config.unit, config_path, models=models),
         config.supervision,
+        say=logs.JsonLines(Terminal()) if logs.wanted() else None,
         worker=lambda wanted: worker(config.unit, config_path, wanted),
     )
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from std_msgs.msg import UInt8MultiArray
 
 from mtor_swarm.errors import AskError, explain
+from mtor_swarm.realm import logs
 from mtor_swarm.realm.ask_topics import from_message, to_message
 from mtor_swarm.realm.ask_wire import MAX_STEPS, Answer, Ask, Cancel, Offer, Part, Said, Step
 from mtor_swarm.realm.bus import ASK_QOS, OFFER_QOS, UNSENT
@@ -123,7 +124,8 @@ class Answering:
         else:
             with self._lock:
                 self._jobs[ask.askid] = job
-            room.put(lambda: self._answer(job), lambda answer: self._end(job, answer))
+            run = logs.within(lambda: self._answer(job), ask=ask.askid)
+            room.put(run, lambda answer: self._end(job, answer))
 
     # On a thread of an ask's own.
 

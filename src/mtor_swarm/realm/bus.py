@@ -14,6 +14,7 @@ from std_msgs.msg import String
 
 from mtor_swarm.errors import EventError
 from mtor_swarm.events import Event, from_json, to_json
+from mtor_swarm.realm import logs
 
 SENSOR_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Measurements: a late one is worthless, so none is sent twice."""
@@ -134,9 +135,10 @@ class RealmBus:
             if event.id in self._own:
                 del self._own[event.id]
                 return
-        for kind in (event.type, ALL):
-            for callback in tuple(self._callbacks.get(kind, {}).values()):
-                self._call(callback, event)
+        with logs.about(event=event.id):
+            for kind in (event.type, ALL):
+                for callback in tuple(self._callbacks.get(kind, {}).values()):
+                    self._call(callback, event)
 
     def _call(self, callback: Callable[[Event], None], event: Event) -> None:
         try:

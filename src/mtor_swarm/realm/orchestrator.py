@@ -21,21 +21,20 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from mtor_swarm import events
 from mtor_swarm.config import RealmConfig
 from mtor_swarm.errors import EventError
 from mtor_swarm.events import Event, WorkerChanged
+from mtor_swarm.realm import logs
 from mtor_swarm.realm import supervision_io as sv
-from mtor_swarm.realm.bus import STATE_QOS, RealmBus, heartbeat_qos
+from mtor_swarm.realm.bus import DIAGNOSTICS_QOS, STATE_QOS, RealmBus, heartbeat_qos
 from mtor_swarm.realm.supervision import Supervisor
 from mtor_swarm.realm.worker import LEAN, STEADY, lean_parameters
 
 WORKERS = ("reflex", "gossip", "decision", "perception")
 """In the order in which they are brought up: what keeps a robot from harm comes first."""
-DIAGNOSTICS_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _LEVELS: dict[str, bytes] = {
     "active": DiagnosticStatus.OK,
     "degraded": DiagnosticStatus.WARN,
@@ -91,6 +90,10 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         self._beat_s, self._late_s = clock(), -math.inf
         self._lease_s = config.supervision.heartbeat_lease_s
         self.create_timer(self._lease_s / 3, self._on_beat, clock=STEADY)
+
+    def get_logger(self) -> Any:
+        """The node's logger; it writes JSON if `MTOR_LOG` says so (`logs`)."""
+        return logs.logger(super().get_logger())
 
     def states(self) -> dict[str, tuple[str, str]]:
         """Each worker's state, and why it is in it; of an active one, its own word counts."""

@@ -38,6 +38,7 @@ from mtor_swarm import events
 from mtor_swarm.config import RealmConfig
 from mtor_swarm.errors import AskError, SwarmError, explain
 from mtor_swarm.events import Event, WorkerChanged
+from mtor_swarm.realm import logs
 from mtor_swarm.realm.answering import Answering, Question
 from mtor_swarm.realm.bus import RealmBus, heartbeat_qos
 from mtor_swarm.realm.capability import Capability, Reply
@@ -104,6 +105,10 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             self, self.parameters, more.parameters if more else {}, self.on_parameter
         )
         self.answering = Answering(self)
+
+    def get_logger(self) -> Any:
+        """The node's logger; it writes JSON if `MTOR_LOG` says so (`logs`)."""
+        return logs.logger(super().get_logger())
 
     # What a subclass may override.
 
