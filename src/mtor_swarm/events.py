@@ -111,6 +111,18 @@ class WorkerChanged(msgspec.Struct, frozen=True, kw_only=True):
     fault: str = ""
 
 
+class CapabilityChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A realm can be asked something that it could not be asked before, or no longer.
+
+    `workers` are those that answer now; none: it is lost, and `reason` says why.
+    """
+
+    capability: str
+    available: bool
+    workers: list[str] = []
+    reason: str = ""
+
+
 class MemberChanged(msgspec.Struct, frozen=True, kw_only=True):
     """The gossip of this realm sees another member differently."""
 
@@ -208,6 +220,7 @@ TYPES: dict[str, EventType] = {
         EventType("mtor.target.lost", TargetLost),
         EventType("mtor.unit.changed", UnitChanged),
         EventType("mtor.worker.changed", WorkerChanged),
+        EventType("mtor.capability.changed", CapabilityChanged),
         EventType("mtor.member.changed", MemberChanged, scope="realm"),
         EventType("mtor.gap.found", GapFound, scope="realm"),
         EventType("mtor.reflex.changed", ReflexChanged),

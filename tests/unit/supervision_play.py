@@ -75,8 +75,8 @@ class Play:
     def ended(self, fault="crash", reason="killed by SIGSEGV", name="") -> list[str]:
         return self._handle(ProcessEnded(name or self.name, fault, reason))
 
-    def worked(self, *, ok=True, seconds=0.1, late=False, name="") -> list[str]:
-        return self._handle(Worked(name or self.name, ok, seconds, late))
+    def worked(self, *, ok=True, seconds=0.1, late=False, sort="", name="") -> list[str]:
+        return self._handle(Worked(name or self.name, ok, seconds, late, sort))
 
     def wait(self) -> list[str]:
         """Until the timer that was set."""

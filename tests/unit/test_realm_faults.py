@@ -96,6 +96,21 @@ def test_one_that_hangs_too_often_is_ended_and_quarantined():
     assert play.wait() == ["start a"]
 
 
+def test_one_whose_process_was_ended_for_anothers_sake_did_not_fail():
+    play = up()
+    assert play.ended(fault="", reason="it was asked to") == ["start a"]
+    assert len(play.supervisor._records["a"].failures) == 0
+
+
+def test_each_sort_of_work_has_a_pace_of_its_own():
+    play = up()
+    for _ in range(HISTORY_LEAST):
+        play.worked(seconds=0.1, sort="detect")
+    for n in range(50):
+        play.worked(seconds=2.0, sort=f"sort {n}")
+    assert play.state() == "active"
+
+
 def test_memory_is_named_by_who_saw_it():
     play = up()
     play.ended(fault="memory", reason="held 300 MiB; 200 allowed")

@@ -118,13 +118,14 @@ def test_each_process_knows_its_members_and_each_worker_its_process():
     assert staff.members(workers, "light") == {"a": light, "b": light}
     assert staff.members(workers, "models") == {"embed": EMBED}
     assert staff.members(workers, "embed_3") == {"embed_3": EMBED}
-    assert staff.members(workers, "embed_4") == {}
+    assert staff.members(workers, "embed_4") == {"embed_4": EMBED}, "to replace another"
+    assert staff.members(workers, "embed_5") == {}
     assert staff.processes(workers) == {"smoke": ALARM, "light": light}
     for name, process in {"smoke": "smoke", "b": "light", "embed": "models"}.items():
         assert staff.process_of(workers, name) == process
     assert staff.process_of(workers, "embed_2") == "embed_2"
-    with pytest.raises(CommandError, match="there is no worker embed_4"):
-        staff.process_of(workers, "embed_4")
+    with pytest.raises(CommandError, match="there is no worker embed_5"):
+        staff.process_of(workers, "embed_5")
 
 
 def test_what_changed_holds_until_the_unit_starts_anew(tmp_path):

@@ -29,6 +29,45 @@ SLOWER = 1.5
 """Times its history is still its usual pace; at three times that pace the score is half."""
 LEAST_S = 0.005
 """Nobody is slow who answers within this."""
+MAX_SORTS = 16
+"""Sorts of work of one worker whose pace is known; the pace of others is not looked at."""
+
+
+class Pace:
+    """How fast one sort of work goes, against its own history."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._history = 0.0  # logarithms: twice as slow weighs like twice as fast
+        self._recent = 0.0
+
+    @property
+    def recent_s(self) -> float:
+        """What it takes of late."""
+        return math.exp(self._recent)
+
+    @property
+    def usual_s(self) -> float:
+        """What it takes by its history."""
+        return math.exp(self._history)
+
+    @property
+    def score(self) -> float:
+        """1 at its usual pace, half at three times that."""
+        return min(1.0, SLOWER * math.exp(self._history - self._recent))
+
+    def took(self, seconds: float) -> None:
+        """One more piece of work."""
+        pace = math.log(max(seconds, LEAST_S))
+        self._count += 1
+        self._history += max(HISTORY_WEIGHT, 1 / self._count) * (pace - self._history)
+        self._recent += RECENT_WEIGHT * (pace - self._recent)
+        if self._count <= HISTORY_LEAST:
+            self.begin()
+
+    def begin(self) -> None:
+        """A fresh start, at its usual pace."""
+        self._recent = self._history
 
 
 class Health:
@@ -37,25 +76,26 @@ class Health:
     def __init__(self) -> None:
         self.failed_in_a_row = 0
         self._errors, self._errors_s = 0.0, 0.0
-        self._count = 0
-        self._history = 0.0  # logarithms: twice as slow weighs like twice as fast
-        self._recent = 0.0
+        self._paces: dict[str, Pace] = {}
         self._ill: Fault = ""
 
-    def worked(self, ok: bool, seconds: float | None, late: bool, now: float) -> None:
-        """It did a piece of work, in `seconds` if that was measured."""
+    def worked(
+        self, ok: bool, seconds: float | None, late: bool, now: float, sort: str = ""
+    ) -> None:
+        """It did a piece of work of this sort, in `seconds` if that was measured."""
         self._err(ERROR_WEIGHT if late or not ok else 0.0, now)
         if seconds is not None:
             self.failed_in_a_row = 0 if ok else self.failed_in_a_row + 1
-        if ok and seconds is not None:
-            self._pace(math.log(max(seconds, LEAST_S)))
+        if ok and seconds is not None and (sort in self._paces or len(self._paces) < MAX_SORTS):
+            self._paces.setdefault(sort, Pace()).took(seconds)
 
     def stumbled(self, now: float) -> None:
         """It crashed, hung or could not be brought up; what comes next is a fresh start."""
         if self._errors_now(now) < STUMBLES_MOST:
             self._err(STUMBLE_WEIGHT, now)
         self.failed_in_a_row = 0
-        self._recent = self._history
+        for pace in self._paces.values():
+            pace.begin()
 
     def score(self, now: float) -> float:
         """1: all it does is well."""
@@ -73,10 +113,8 @@ class Health:
     def reason(self, now: float) -> str:
         """Why, in a few words."""
         if self._ill == "slow":
-            return (
-                f"takes {math.exp(self._recent):.2g} s where it used to take "
-                f"{math.exp(self._history):.2g} s"
-            )
+            slow = min(self._paces.values(), key=lambda each: each.score)
+            return f"takes {slow.recent_s:.2g} s where it used to take {slow.usual_s:.2g} s"
         return f"{self._errors_now(now):.0%} of its recent work failed or came too late"
 
     def well_s(self, now: float) -> float | None:
@@ -87,11 +125,6 @@ class Health:
             return None
         return now + FORGET_S * math.log2(errors / most)
 
-    @property
-    def usual_s(self) -> float | None:
-        """What its work takes, by its history; None if it has none yet."""
-        return math.exp(self._history) if self._count >= HISTORY_LEAST else None
-
     def _err(self, weight: float, now: float) -> None:
         errors = self._errors_now(now)
         self._errors_s = now
@@ -100,14 +133,5 @@ class Health:
     def _errors_now(self, now: float) -> float:
         return self._errors * math.pow(0.5, max(0.0, now - self._errors_s) / FORGET_S)
 
-    def _pace(self, pace: float) -> None:
-        self._count += 1
-        weight = max(HISTORY_WEIGHT, 1 / self._count)
-        self._history += weight * (pace - self._history)
-        young = self._count <= HISTORY_LEAST
-        self._recent = (
-            self._history if young else self._recent + RECENT_WEIGHT * (pace - self._recent)
-        )
-
     def _pace_score(self) -> float:
-        return min(1.0, SLOWER * math.exp(self._history - self._recent))
+        return min((each.score for each in self._paces.values()), default=1.0)

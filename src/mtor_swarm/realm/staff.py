@@ -96,7 +96,7 @@ def check(workers: Workers, kinds: Collection[str]) -> dict[str, WorkerConfig]:
             raise ConfigError(f"worker {name}: the process {each.process or name} is not for it")
         if each.least > each.most:
             raise ConfigError(f"worker {name}: least {each.least} is over most {each.most}")
-        for number in range(2, each.most + 1):
+        for number in _others(each):
             if replica(name, number) in workers:
                 raise ConfigError(
                     f"worker {replica(name, number)}: that is the name of {name}'s replica "
@@ -115,7 +115,7 @@ def process_of(workers: Workers, name: str) -> str:
     for base, each in workers.items():
         if name == base:
             return each.process or name
-        if name in {replica(base, number) for number in range(2, each.most + 1)}:
+        if name in {replica(base, number) for number in _others(each)}:
             return name
     raise CommandError(f"there is no worker {name}; there are {_list(workers)}")
 
@@ -124,7 +124,7 @@ def members(workers: Workers, process: str) -> dict[str, WorkerConfig]:
     """The workers that this process holds."""
     found = {name: each for name, each in workers.items() if (each.process or name) == process}
     for base, each in workers.items():
-        for number in range(2, each.most + 1):
+        for number in _others(each):
             if replica(base, number) == process:
                 found[process] = each
     return found
@@ -161,6 +161,11 @@ def keep(workers: Workers, folder: Path) -> None:
 def forget(folder: Path) -> None:
     """The unit starts anew: from now on its config says which workers it has."""
     (folder / FILE).unlink(missing_ok=True)
+
+
+def _others(worker: WorkerConfig) -> range:
+    """The numbers of its replicas but the first; one is to spare, for what replaces another."""
+    return range(2, worker.most + 2)
 
 
 def _list(names: Collection[str]) -> str:

@@ -215,16 +215,17 @@ class Supervisor:
 
     def _ended(self, record: Record, event: ProcessEnded, now: float) -> None:
         record.alive, record.gone = False, True
-        known, record.killed = record.killed or record.state == "silent", False
+        known = record.killed or record.state == "silent" or not event.fault
+        record.killed = False
         if event.fault == "config":
             self._quarantine(record, "config", event.reason, now)
         elif known and record.state != "quarantined":
-            self._retry(record, record.fault, record.cause, now)
+            self._retry(record, record.fault, record.cause or event.reason, now)
         elif not known and record.state != "quarantined":
             self._fail(record, event.fault, event.reason, now)
 
     def _worked(self, record: Record, event: Worked, now: float) -> None:
-        record.health.worked(event.ok, event.seconds, event.late, now)
+        record.health.worked(event.ok, event.seconds, event.late, now, event.sort)
         failed = record.health.failed_in_a_row
         if record.state == "active" and failed >= FAILING:
             self._fail(record, "errors", f"its last {failed} asks all failed", now)

@@ -98,7 +98,7 @@ class WorkerFailed(msgspec.Struct, frozen=True):
 
 
 class ProcessEnded(msgspec.Struct, frozen=True):
-    """Its process is gone: why, in one word and in full."""
+    """Its process is gone: why, in one word, which is empty if we ended it, and in full."""
 
     worker: str
     fault: Fault
@@ -108,13 +108,15 @@ class ProcessEnded(msgspec.Struct, frozen=True):
 class Worked(msgspec.Struct, frozen=True):
     """It did a piece of real work, or could not: how long that took, and whether it was late.
 
-    Without `seconds` it is a fault that says nothing of how fast it works.
+    Without `seconds` it is a fault that says nothing of how fast it works. The pace of each `sort`
+    of work is looked at by itself.
     """
 
     worker: str
     ok: bool
     seconds: float | None = None
     late: bool = False
+    sort: str = ""
 
 
 class Flooded(msgspec.Struct, frozen=True):
