@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import yaml
@@ -123,6 +123,10 @@ class PerceptionConfig(_Section, frozen=True, kw_only=True):
     horizontal_fov_rad: Annotated[float, Meta(gt=0, lt=3.14)] = 1.3
     camera_x_m: Annotated[float, Meta(description="camera ahead of the unit's centre")] = 0.14
     threads: Annotated[int, Meta(ge=1, le=64, description="CPU threads of the model")] = 1
+    device: Annotated[
+        Literal["auto", "cpu", "gpu"],
+        Meta(description="where `.pt` weights run; auto: on a GPU with room, if there is one"),
+    ] = "auto"
 
 
 class SupervisionConfig(_Section, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import os
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # who sets 0 lets transformers ask the hub
 os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
+    OPENCV_IO_MAX_IMAGE_PIXELS=str(1 << 25),  # a few bytes may claim to be gigabytes of picture
     ORT_DISABLE_TELEMETRY="1",
     YOLO_AUTOINSTALL="false",
     YOLO_OFFLINE="true",

@@ -1,8 +1,9 @@
 """The capability `detect` by ultralytics: any detection weights that `ultralytics.YOLO` loads.
 
-Runs on the CPU with the number of threads it is given, says nothing, reaches for no network,
-installs nothing and writes only below our own cache. ultralytics (AGPL-3.0) is an optional extra
-that users install themselves; it is imported when a detector is made and not before.
+Runs with the number of threads it is given (`.onnx` on the CPU, `.pt` on a GPU as well), says
+nothing, reaches for no network, installs nothing and writes only below our own cache. ultralytics
+(AGPL-3.0) is an optional extra that users install themselves; it is imported when a detector is
+made and not before.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from mtor_swarm import paths
 from mtor_swarm.errors import ModelError
-from mtor_swarm.models import torchvision_cure
+from mtor_swarm.models import resources, torchvision_cure
 from mtor_swarm.ports import Detection, Picture
 
 
@@ -30,8 +31,9 @@ class UltralyticsDetector:
         confidence: float = 0.4,
         labels: Sequence[str] = (),
         threads: int = 1,
+        device: str = "cpu",
     ) -> None:
-        """Load and warm up; `labels` are the only ones to report, none means all.
+        """Load and warm up on torch's `device`; of `labels` alone is told, if there are any.
 
         ModelError if ultralytics is missing, the file cannot be loaded or a label is unknown.
         """
@@ -44,7 +46,7 @@ class UltralyticsDetector:
             self._settings: dict[str, Any] = {
                 "predictor": predictor,
                 "conf": confidence,
-                "device": "cpu",
+                "device": "cpu" if path.suffix == ".onnx" else device,
                 "verbose": False,
             }
             names = self._names()
@@ -90,11 +92,8 @@ def _libraries(weights: Path, threads: int) -> tuple[Any, type[Any]]:
     cache = paths.cache_home()
     cache.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("YOLO_CONFIG_DIR", str(cache))
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    resources.bound(threads)
     try:
-        import cv2
-        import torch
-
         if weights.suffix != ".onnx":  # otherwise nothing imports torchvision: 80 MB, 1.4 s
             torchvision_cure.apply()
         from ultralytics import YOLO
@@ -102,8 +101,7 @@ def _libraries(weights: Path, threads: int) -> tuple[Any, type[Any]]:
         raise ModelError(
             f"the detector needs ultralytics ({error}): pip install 'mtor_swarm[ai]'"
         ) from error
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
+    resources.bound(threads)
     return YOLO, _predictor(threads)
 
 

@@ -1,6 +1,7 @@
 """The worker that looks through the camera and tells the realm what it sees, and where.
 
 The model runs in a thread of its own, always on the latest frame, so that the node stays awake.
+It also looks at pictures that others send (capability `detect`): the camera's go first.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import array
 import math
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -16,25 +19,31 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CompressedImage, LaserScan
 from std_msgs.msg import Header
 
-from mtor_swarm.config import RealmConfig
-from mtor_swarm.errors import ModelError
+from mtor_swarm.config import PerceptionConfig, RealmConfig
+from mtor_swarm.errors import AskError, ModelError
 from mtor_swarm.events import DetectionSeen, Pose, WorkerChanged, is_finite
 from mtor_swarm.models.annotate import annotated_jpeg
+from mtor_swarm.models.batching import Batcher
 from mtor_swarm.models.geometry import Camera, Scan, Surroundings
 from mtor_swarm.models.latest import Latest
+from mtor_swarm.models.pictures import MAX_PICTURE_BYTES, decoded
+from mtor_swarm.models.resources import Need
 from mtor_swarm.models.store import Store
 from mtor_swarm.models.ultralytics_detector import UltralyticsDetector
-from mtor_swarm.ports import Detector, Picture
+from mtor_swarm.ports import Detection, Detector, Picture
+from mtor_swarm.realm.answering import Question
 from mtor_swarm.realm.bus import SENSOR_QOS
+from mtor_swarm.realm.capability import Capability, Reply
 from mtor_swarm.realm.worker import Worker
+from mtor_swarm.workers import claims
 
-MAX_FRAME_BYTES = 4 << 20
-"""A larger compressed frame is not decoded."""
 MAX_RAYS = 65536
 FAILURES_IN_A_ROW = 10
 """So many frames on which the detector raised: it has failed, and says so."""
 MOST_SIGHTINGS = 64
 """The best of a frame are told: an event is bounded."""
+A_PASS = 1
+"""Pictures in one pass of the detector: on a CPU two at a time take longer than one by one."""
 
 
 class _Frame(msgspec.Struct, frozen=True):
@@ -48,13 +57,20 @@ class _Frame(msgspec.Struct, frozen=True):
 class PerceptionWorker(Worker):
     """Camera, scan and odometry in; `mtor.detection.seen` and an annotated picture out.
 
+    Asked to `detect` with a JPEG or PNG, it answers `{"width", "height", "detections"}`: each with
+    label, score and box (left, top, width, height) in pixels of that picture, best first.
+
     `counts`: `frames` looked at, `skipped` (a later one came first), `broken` (not a picture),
-    `junk` (scans and poses that are none), `failures` (the detector raised).
+    `junk` (scans and poses that are none), `failures` (the detector raised), `asked` (pictures
+    looked at for others).
     """
+
+    capabilities = (Capability("detect", concurrency=2),)
 
     def __init__(self, *, config: RealmConfig) -> None:
         super().__init__(name="perception", config=config)
         self._detector: Detector | None = None
+        self._batcher: Batcher[Picture, list[Detection]] | None = None
         self._latest: Latest[_Frame] | None = None
         self._around = Surroundings()
         self._lock = threading.Lock()  # of `_around`: written by the node, read by the thread
@@ -68,11 +84,19 @@ class PerceptionWorker(Worker):
     def load(self) -> None:
         """Load the detector from verified weights; ModelError says what to do about them."""
         settings = self.config.perception
-        self._detector = UltralyticsDetector(
-            Store(self.config.models).path(settings.model),
+        weights = Store(self.config.models).path(settings.model)
+        grant = claims.claim(self, _need(settings, weights))
+        detector = self._detector = UltralyticsDetector(
+            weights,
             confidence=settings.confidence,
             labels=settings.labels,
-            threads=settings.threads,
+            threads=grant.threads,
+            device=grant.device,
+        )
+        self._batcher = Batcher(
+            lambda pictures: [detector.detect(each) for each in pictures],
+            most=A_PASS,
+            name="detector",
         )
         self.hear(CompressedImage, "camera/image/compressed", self._frame, SENSOR_QOS)
         self.hear(LaserScan, "scan", self._scan, SENSOR_QOS)
@@ -97,9 +121,34 @@ class PerceptionWorker(Worker):
 
     def unload(self) -> None:
         """Let go of the model."""
+        batcher, self._batcher = self._batcher, None
+        if batcher is not None and not batcher.stop():
+            raise ModelError("the detector does not come back from its last picture")
         if self._detector is not None:
             self._detector.close()
             self._detector = None
+        claims.release(self)
+
+    # On a thread of an ask's own.
+
+    def answer(self, ask: Question, tell: Callable[[bytes | str], None]) -> Reply:
+        """What is seen in an ask's picture."""
+        picture = decoded(ask.payload)
+        if picture is None:
+            raise AskError(
+                f"detect: {len(ask.payload)} bytes of {ask.kind} that are no picture: send a JPEG "
+                f"or PNG of at most {MAX_PICTURE_BYTES >> 20} MiB"
+            )
+        if self._batcher is None:
+            raise ModelError("the detector is not loaded")
+        (detections,) = self._batcher.results([picture], ask.left_s)
+        self.counts["asked"] += 1
+        height, width = picture.shape[:2]
+        return {
+            "width": width,
+            "height": height,
+            "detections": [msgspec.to_builtins(each) for each in detections[:MOST_SIGHTINGS]],
+        }
 
     # On the node's executor.
 
@@ -154,7 +203,7 @@ class PerceptionWorker(Worker):
 
     def _look(self, frame: _Frame) -> None:
         """One frame from JPEG to event; whatever goes wrong costs this frame alone."""
-        picture = _decoded(frame.message)
+        picture = decoded(frame.message.data)
         if picture is None:
             self.counts["broken"] += 1
             return
@@ -169,10 +218,10 @@ class PerceptionWorker(Worker):
             self._become("active", "the detector works again")
 
     def _report(self, picture: Picture, frame: _Frame) -> None:
-        assert self._detector is not None
+        assert self._batcher is not None
         height, width = picture.shape[:2]
         settings = self.config.perception
-        detections = self._detector.detect(picture)[:MOST_SIGHTINGS]
+        detections = self._batcher.submit(picture, urgent=True).result()[:MOST_SIGHTINGS]
         if detections:
             camera = Camera(width, settings.horizontal_fov_rad, settings.camera_x_m)
             with self._lock:
@@ -208,19 +257,16 @@ class PerceptionWorker(Worker):
         self.say(WorkerChanged(worker="perception", state=condition, was=was, reason=reason))
 
 
-def _decoded(message: CompressedImage) -> Picture | None:
-    """The picture in a JPEG or PNG, or None if there is none."""
-    import cv2
-
-    if not 0 < len(message.data) <= MAX_FRAME_BYTES:
-        return None
-    try:
-        picture: Picture | None = cv2.imdecode(
-            np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR
+def _need(settings: PerceptionConfig, weights: Path) -> Need:
+    """What the detector wants; ModelError if it is a GPU for weights that know none."""
+    if weights.suffix != ".onnx":
+        return Need(threads=settings.threads, device=settings.device)
+    if settings.device == "gpu":
+        raise ModelError(
+            f"{settings.model}: ONNX weights run on the CPU here: set perception.device to auto, "
+            "or use .pt weights"
         )
-    except cv2.error:
-        return None
-    return picture
+    return Need(threads=settings.threads, device="cpu")
 
 
 def _seconds(header: Header) -> float:
