@@ -74,7 +74,7 @@ def test_workers_are_brought_up_in_order(stage):
         stage.add(Plain(each))
     stage.until(lambda: active(orchestrator, "one", "two", "three"))
     assert Plain.started == ["one", "two", "three"]
-    assert all(not each for each in orchestrator._pending.values())
+    assert not any(each.waiting for each in orchestrator._watches.values())
 
 
 def test_each_change_is_told_to_the_realm_and_to_diagnostics(stage):

@@ -26,16 +26,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def compose(config: RealmConfig) -> list[Any]:
     """The nodes of a core; the orchestrator first, since it brings up the others."""
     from mtor_swarm.realm.orchestrator import Orchestrator
+    from mtor_swarm.workers import registry
     from mtor_swarm.workers.decision import DecisionWorker
     from mtor_swarm.workers.gossip import GossipWorker
     from mtor_swarm.workers.reflex import ReflexWorker
 
-    makers: list[Any] = [Orchestrator, ReflexWorker, GossipWorker, DecisionWorker]
+    orchestrator = Orchestrator(config=config, kinds=registry.kinds())
+    gossip = GossipWorker(config=config)
+    gossip.join(orchestrator.desk)
+    nodes: list[Any] = [orchestrator, ReflexWorker(config=config), gossip]
+    nodes.append(DecisionWorker(config=config))
     if config.metrics_port:
         from mtor_swarm.realm.metrics_node import MetricsNode
 
-        makers.append(MetricsNode)
-    return [make(config=config) for make in makers]
+        nodes.append(MetricsNode(config=config))
+    return nodes
 
 
 if __name__ == "__main__":

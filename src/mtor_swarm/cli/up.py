@@ -14,6 +14,8 @@ from mtor_swarm import config as configs
 from mtor_swarm.config import RealmConfig
 from mtor_swarm.errors import ConfigError
 from mtor_swarm.realm import logs
+from mtor_swarm.paths import unit_state
+from mtor_swarm.realm import staff
 from mtor_swarm.realm.errands import Wanted
 from mtor_swarm.realm.processes import EX_CONFIG, Program, python
 from mtor_swarm.realm.runner import Runner, Terminal
@@ -59,6 +61,7 @@ def run(config_path: str | Path, *, models: bool = True) -> int:
         print(f"mtor up: {error}", file=sys.stderr, flush=True)
         return EX_CONFIG
     _lead_own_group()
+    staff.forget(unit_state(config.state_dir, config.unit))
     runner = Runner(
         programs(config.unit, config_path, models=models),
         config.supervision,

@@ -3,7 +3,7 @@
 It brings a unit's workers up in order, notices those that die or hang, and tries again. It keeps
 no state that a restart would miss: a worker that is active already is found so, and left alone.
 Fast DDS tells of a heartbeat that began earlier only to a new participant, so a process has one
-orchestrator a unit for as long as it lives.
+orchestrator a unit for as long as it lives, which watches a worker before its process starts.
 """
 
 from __future__ import annotations
@@ -12,25 +12,29 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from std_msgs.msg import String
+from std_msgs.msg import String, UInt8MultiArray
 
 from mtor_swarm import events
 from mtor_swarm.config import RealmConfig
-from mtor_swarm.errors import EventError
-from mtor_swarm.events import Event, WorkerChanged
-from mtor_swarm.realm import logs
+from mtor_swarm.errors import SwarmError
+from mtor_swarm.events import CapabilityChanged, Event, WorkerChanged
+from mtor_swarm.realm import ask_effects, logs
 from mtor_swarm.realm import supervision_io as sv
-from mtor_swarm.realm.bus import DIAGNOSTICS_QOS, STATE_QOS, RealmBus, heartbeat_qos
+from mtor_swarm.realm.ask_desk import AskDesk
+from mtor_swarm.realm.ask_topics import from_message
+from mtor_swarm.realm.ask_wire import Offer
+from mtor_swarm.realm.available import Available
+from mtor_swarm.realm.bus import ALL, DIAGNOSTICS_QOS, OFFER_QOS, STATE_QOS, RealmBus
+from mtor_swarm.realm.flood import Flood
+from mtor_swarm.realm.roster import Roster
 from mtor_swarm.realm.supervision import Supervisor
+from mtor_swarm.realm.watch import Watch
 from mtor_swarm.realm.worker import LEAN, STEADY, lean_parameters
 
 WORKERS = ("reflex", "gossip", "decision", "perception")
@@ -48,6 +52,7 @@ _LEVELS: dict[str, bytes] = {
 LATE_BEATS = 2.0
 """The orchestrator's own loop is late when its beat takes so many times its period."""
 _CHANGED = "mtor.worker.changed"
+_UP = ("active", "degraded")
 
 
 class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
@@ -58,9 +63,11 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         *,
         config: RealmConfig,
         workers: Sequence[str] = WORKERS,
+        kinds: Collection[str] = (),
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`workers` are born with the unit; of `kinds` more can be added by command."""
         super().__init__(
             "orchestrator",
             namespace=f"/{config.unit}",
@@ -72,24 +79,31 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         self._source = f"/{config.unit}/orchestrator"
         self._timer: Any = None
         self._inputs: deque[sv.Input] = deque()
-        self._pending: dict[str, list[tuple[int, Any, Any]]] = {each: [] for each in workers}
         self._supervisor = Supervisor(
             workers, config.supervision, rng=rng or random.Random(), now=clock()
         )
         self._own_words: dict[str, tuple[str, str]] = {}
+        self._available = Available()
+        self._flood = Flood()
         self._bus = RealmBus(self)
-        self._bus.subscribe((_CHANGED,), self._on_changed)
+        self._bus.subscribe((ALL,), self._on_event)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", DIAGNOSTICS_QOS)
         self._states = self.create_publisher(String, "workers", STATE_QOS)
-        self._change = {
-            each: self.create_client(ChangeState, f"{each}/change_state") for each in workers
-        }
-        self._get = {each: self.create_client(GetState, f"{each}/get_state") for each in workers}
-        for each in workers:
-            self._watch(each)
-        self._beat_s, self._late_s = clock(), -math.inf
         self._lease_s = config.supervision.heartbeat_lease_s
+        self._beat_s, self._late_s = clock(), -math.inf
+        self._watches = {each: self._watch(each) for each in workers}
+        self.desk = AskDesk(self, config, clock=clock)
+        self.desk.on_worked = self._on_worked
+        self.create_subscription(UInt8MultiArray, "offers", self._on_offer, OFFER_QOS)
+        self.roster = Roster(
+            self, config, self.desk, kinds=kinds, feed=self._feed, say=self._publish
+        )
         self.create_timer(self._lease_s / 3, self._on_beat, clock=STEADY)
+
+    def destroy_node(self) -> None:
+        """Let go of the runner too."""
+        self.roster.close()
+        super().destroy_node()
 
     def get_logger(self) -> Any:
         """The node's logger; it writes JSON if `MTOR_LOG` says so (`logs`)."""
@@ -104,20 +118,8 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
 
     # What comes in.
 
-    def _watch(self, worker: str) -> None:
-        def on_liveliness(info: Any) -> None:
-            lost = info.alive_count == 0
-            self._feed(
-                sv.LivelinessLost(worker, self._was_late()) if lost else sv.WorkerSeen(worker)
-            )
-
-        self.create_subscription(
-            String,
-            f"{worker}/heartbeat",
-            lambda _: None,  # nothing is ever sent: only the writer's liveliness counts
-            heartbeat_qos(self.config.supervision.heartbeat_lease_s),
-            event_callbacks=SubscriptionEventCallbacks(liveliness=on_liveliness),
-        )
+    def _watch(self, worker: str) -> Watch:
+        return Watch(self, worker, lease_s=self._lease_s, feed=self._feed, was_late=self._was_late)
 
     def _on_beat(self) -> None:
         self._was_late()
@@ -130,21 +132,48 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             self._late_s = now
         return now - self._late_s < self._lease_s
 
-    def _on_changed(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if event.unit != self.config.unit:  # gossip brings what other units' workers do
             return
+        worker, now = event.source.rpartition("/")[2], self._steady()
+        too_many = self._flood.heard(worker, now)
+        if too_many:
+            self._feed(sv.Flooded(worker, too_many))
+        if event.type == _CHANGED:
+            self._on_changed(event)
+        elif event.type == "mtor.detection.seen":
+            seconds = event.data.get("latency_s")
+            if isinstance(seconds, float):
+                self._feed(sv.Worked(worker, True, seconds, sort="camera"))
+
+    def _on_changed(self, event: Event) -> None:
         try:
             change = events.payload(event, WorkerChanged)
-        except EventError as error:
+        except SwarmError as error:
             self.get_logger().warning(str(error))
             return
         if change.state == "failed":
             self._feed(sv.WorkerFailed(change.worker, change.reason))
-        if change.worker in self._change and change.state != change.was:  # else it is a fault
+        if change.state == change.was:  # it is a fault
+            self._feed(sv.Worked(change.worker, False))
+        elif change.worker in self._watches:
             self._own_words.pop(change.worker, None)
             if change.state in ("degraded", "failed"):
                 self._own_words[change.worker] = (change.state, change.reason)
             self._show()
+
+    def _on_worked(self, worked: ask_effects.Worked) -> None:
+        ok = worked.outcome in ("answered", "late")
+        late = worked.outcome in ("late", "stuck")
+        self._feed(sv.Worked(worked.worker, ok, worked.seconds, late, worked.capability))
+
+    def _on_offer(self, message: UInt8MultiArray) -> None:
+        try:
+            offer = from_message(message)
+        except SwarmError:
+            return  # the desk hears it too, and counts it
+        if isinstance(offer, Offer):
+            self._tell(self._available.offered(offer.capability, offer.worker))
 
     def _feed(self, event: sv.Input) -> None:
         """Hand it to supervision and do what follows, to the end, before the next is looked at."""
@@ -152,60 +181,28 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         if len(self._inputs) > 1:  # it came of an action that is being done just now
             return
         while self._inputs:
-            for action in self._supervisor.handle(self._inputs[0], self._steady()):
+            event = self._inputs[0]
+            if isinstance(event, sv.WorkerAdded) and event.worker not in self._watches:
+                self._watches[event.worker] = self._watch(event.worker)
+            for action in self._supervisor.handle(event, self._steady()):
                 self._do(action)
+            if isinstance(event, sv.WorkerRemoved) and event.worker in self._watches:
+                self._watches.pop(event.worker).close()
             self._inputs.popleft()
 
     # What goes out.
 
     def _do(self, action: sv.Action) -> None:
-        if isinstance(action, sv.Ask):
-            self._call(self._get[action.worker], GetState.Request(), action, self._on_state)
-        elif isinstance(action, sv.Configure):
-            self._transition(action, Transition.TRANSITION_CONFIGURE)
-        elif isinstance(action, sv.Activate):
-            self._transition(action, Transition.TRANSITION_ACTIVATE)
-        elif isinstance(action, sv.Report):
+        if isinstance(action, sv.Report):
             self._report(action.change)
         elif isinstance(action, sv.SetTimer):
             self._set_timer(action.at_s)
-
-    def _transition(self, action: sv.Configure | sv.Activate, number: int) -> None:
-        request = ChangeState.Request()
-        request.transition.id = number
-        self._call(self._change[action.worker], request, action, self._on_transition)
-
-    def _call(
-        self,
-        client: Any,
-        request: Any,
-        action: sv.Ask | sv.Configure | sv.Activate,
-        answered: Callable[[str, int, Any], None],
-    ) -> None:
-        worker, turn = action.worker, action.turn
-        for old in [each for each in self._pending[worker] if each[0] < turn]:
-            self._pending[worker].remove(old)
-            old[1].remove_pending_request(old[2])
-        if not client.service_is_ready():
-            self._feed(sv.PerhapsUnheard(worker, turn))
-        future = client.call_async(request)
-        self._pending[worker].append((turn, client, future))
-
-        def done(future: Any) -> None:
-            self._pending[worker] = [e for e in self._pending[worker] if e[2] is not future]
-            if not future.cancelled() and future.exception() is None:
-                answered(worker, turn, future.result())
-
-        future.add_done_callback(done)
-
-    def _on_state(self, worker: str, turn: int, answer: Any) -> None:
-        self._feed(sv.StateKnown(worker, turn, answer.current_state.label))
-
-    def _on_transition(self, worker: str, turn: int, answer: Any) -> None:
-        if answer.success:
-            self._feed(sv.TransitionDone(worker, turn))
+        elif isinstance(action, sv.Start):
+            self.roster.start(action.worker)
+        elif isinstance(action, sv.Kill):
+            self.roster.end(action.worker, hangs=action.hangs)
         else:
-            self._feed(sv.TransitionFailed(worker, turn, "failed; its log says why"))
+            self._watches[action.worker].do(action)
 
     def _report(self, change: WorkerChanged) -> None:
         log = self.get_logger()
@@ -213,16 +210,39 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             f": {change.reason}" if change.reason else ""
         )
         # One call a severity: rclpy wants each place in the code to keep to its own.
-        if change.state in ("failed", "silent", "quarantined"):
+        if change.state in ("degraded", "failed", "silent", "quarantined"):
             log.warning(text)
         else:
             log.info(text)
-        if change.state == "inactive":  # it begins anew
+        if change.state in ("inactive", "removed"):  # it begins anew
             self._own_words.pop(change.worker, None)
-        self._bus.publish(
-            events.make(change, source=self._source, wall_s=time.time(), unit=self.config.unit)
-        )
+        self._publish(change)
+        self._hand_on(change)
         self._show()
+
+    def _hand_on(self, change: WorkerChanged) -> None:
+        """The desk gives asks to those who are up; what can be asked may be another now."""
+        if change.state in _UP and change.worker not in self.roster.leaving:
+            self.desk.worker_active(change.worker)
+        elif change.was in _UP and change.state not in _UP:
+            self.desk.worker_gone(change.worker, change.reason or change.state)
+        up = [worker for worker, (state, _) in self._supervisor.states().items() if state in _UP]
+        reason = f"{change.worker}: {change.reason or change.state}"
+        self._tell(self._available.up(up, reason))
+        if change.state == "removed":
+            self._tell(self._available.forget(change.worker, reason))
+        self.roster.changed(change)
+
+    def _tell(self, news: Sequence[CapabilityChanged]) -> None:
+        for each in news:
+            words = f"can be asked by {', '.join(each.workers)}" if each.available else "is lost"
+            self.get_logger().info(f"{each.capability} {words}{each.reason and ': '}{each.reason}")
+            self._publish(each)
+
+    def _publish(self, data: msgspec.Struct) -> None:
+        self._bus.publish(
+            events.make(data, source=self._source, wall_s=time.time(), unit=self.config.unit)
+        )
 
     def _show(self) -> None:
         """All states: to people, and to workers, the latest for those that come late as well."""
