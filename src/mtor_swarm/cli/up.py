@@ -13,9 +13,8 @@ import msgspec
 from mtor_swarm import config as configs
 from mtor_swarm.config import RealmConfig
 from mtor_swarm.errors import ConfigError
-from mtor_swarm.realm import logs
 from mtor_swarm.paths import unit_state
-from mtor_swarm.realm import staff
+from mtor_swarm.realm import logs, staff
 from mtor_swarm.realm.errands import Wanted
 from mtor_swarm.realm.processes import EX_CONFIG, Program, python
 from mtor_swarm.realm.runner import Runner, Terminal
