@@ -17,9 +17,6 @@ class Alarms:
         self._what: dict[int, Callable[[float], None]] = {}
         self._last = 0
 
-    def __len__(self) -> int:
-        return len(self._order)
-
     @property
     def next_s(self) -> float | None:
         """When the first is due."""

@@ -110,6 +110,10 @@ class AskDesk:
         """What peers may ask for now, and how long they would wait, in seconds."""
         return self._asks.lent(self._clock())
 
+    def measures(self) -> dict[str, float]:
+        """What `/diagnostics` and the metrics should show: numbers of asks, now and so far."""
+        return {**self._asks.measures(), **{f"asks {k}": v for k, v in self.counts.items()}}
+
     # What comes in.
 
     def _reader(

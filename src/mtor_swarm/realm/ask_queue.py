@@ -93,12 +93,10 @@ class AskQueue:
         if served and theirs:
             level[caller] = theirs
 
-    def last(self) -> Pending | None:
-        """The one that would wait longest: of the least urgent level, the latest deadline."""
-        for level in reversed(self._levels):
-            if level:
-                return max((theirs[-1] for theirs in level.values()), key=lambda e: e[:2])[2]
-        return None
+    def last(self) -> Pending:
+        """The one to do without: of the least urgent level, the latest deadline."""
+        level = next(each for each in reversed(self._levels) if each)
+        return max((theirs[-1][2] for theirs in level.values()), key=lambda each: each.key)
 
     def place(self, pending: Pending) -> int:
         """How many are served until it is, itself included, if none comes or goes."""

@@ -66,7 +66,7 @@ class Waiting:
             return f"{self._bytes >> 20} MiB of asks wait already", None
         if self._count < most:
             return "", None
-        last = [each for queue in self.queues() if (each := queue.last()) is not None]
+        last = [queue.last() for queue in self.queues()]
         victim = max(last, key=lambda each: (each.level, *each.key))
         if victim.level > new.level:
             return "", victim

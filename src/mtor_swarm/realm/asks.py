@@ -96,6 +96,18 @@ class Asks:
             if wait_s is not None and self._is_lent(each)
         }
 
+    def measures(self) -> dict[str, int]:
+        """How many asks are `open` (have no answer), `waiting`, `handed` out or `borrowed`.
+
+        What a worker has not let go of yet is handed out, though no longer open.
+        """
+        return {
+            "open": len(self._ledger),
+            "waiting": len(self._waiting),
+            "handed": len(self._tries),
+            "borrowed": self._tries.borrowed,
+        }
+
     # From callers.
 
     def _asked(self, ask: Ask) -> None:
@@ -149,12 +161,17 @@ class Asks:
         if pending.waiting:
             self._refuse(pending, f"nobody was free for {pending.ask.capability} {within}")
             return
-        reason = f"{pending.status.worker or 'no peer'} did not answer {within}"
-        self._tries.worked(self._tries.give_up(pending, "its time is over"), "late", reason)
+        attempt = self._tries.give_up(pending, "its time is over")
+        lender = pending.status.worker if pending.status.state == "borrowed" else "the peer"
+        who = lender if attempt.slot is None else attempt.slot.worker
+        reason = f"{who} did not answer {within}"
+        self._tries.worked(attempt, "late", reason)
         self._ledger.end(pending, reason, retryable=True)
 
     def _refuse(self, pending: Pending, reason: str) -> None:
         """Not now; its caller hears when to come back."""
+        if pending.waiting:
+            self._waiting.remove(pending)
         wait_s = self.wait_s(pending.ask.capability, self._out.now)
         retry_s = min(max(wait_s or 0.0, RETRY_LEAST_S), RETRY_MOST_S)
         self._ledger.end(pending, reason, retryable=True, retry_s=retry_s)
@@ -187,7 +204,7 @@ class Asks:
         self._tries.worked(attempt, "failed" if failed else "answered", answer.reason)
         if pending is not None and failed:
             pending.failed.update([] if slot is None else [slot.worker])
-            self._retry(pending, answer.reason)
+            self._retry(pending, answer.worker if slot is None else slot.worker, answer.reason)
         elif pending is not None:
             since_s = attempt.start_s - pending.asked_s
             steps = [replace(each, at_s=each.at_s + since_s) for each in answer.steps]
@@ -240,7 +257,7 @@ class Asks:
         (self._roster.forget if event.forget else self._roster.down)(event.worker)
         self._tries.undrain(event.worker)
         for pending in self._tries.take_back(slots):
-            self._retry(pending, f"{event.worker}: {event.reason}")
+            self._retry(pending, event.worker, f"{event.worker}: {event.reason}")
         for slot in slots:
             if not self._roster.at_work(slot.offer.capability):
                 for pending in list(self._waiting.of(slot.offer.capability)):
@@ -300,7 +317,7 @@ class Asks:
         self._tries.hand(pending, None)
         return True
 
-    def _retry(self, pending: Pending, reason: str) -> None:
+    def _retry(self, pending: Pending, who: str, reason: str) -> None:
         pending.reason = reason
         pending.tries += 1
         if pending.tries >= self._config.tries:
@@ -308,7 +325,7 @@ class Asks:
             self._ledger.end(pending, reason + tries, retryable=True)
             return
         self.counts["retried"] += 1
-        self._ledger.tell(pending, "retried", worker=pending.status.worker)
+        self._ledger.tell(pending, "retried", worker=who)
         self._queue(pending)
 
     def _is_lent(self, capability: str) -> bool:

@@ -1,0 +1,258 @@
+"""Workers that come, go and are drained; asks that are borrowed and lent."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtor_swarm.config import AsksConfig
+from mtor_swarm.realm import asks as asks_module
+from mtor_swarm.realm.ask_roster import MAX_SLOTS
+from mtor_swarm.realm.ask_wire import Status
+from tests.unit.asks_play import Play
+
+BORROWING = AsksConfig()
+
+
+def test_what_is_known_but_not_up_is_waited_for():
+    play = Play()
+    play.worker("w", up=False)
+    which = play.ask(stream=True)
+    assert play.statuses(which) == ["loading 1"]
+    play.worker("w")
+    assert play.has("w") == [which]
+
+
+def test_an_offer_that_comes_after_its_worker_is_up_counts_at_once():
+    play = Play()
+    play.worker("w", "hear")
+    play.worker("w", "see", up=False)
+    which = play.ask("see")
+    assert play.has("w") == [which]
+
+
+def test_a_worker_may_offer_more_room_later():
+    play = Play()
+    play.worker("w", room=1)
+    asks = [play.ask(), play.ask()]
+    play.worker("w", room=2, up=False)
+    assert play.has("w") == asks
+
+
+def test_offers_are_bounded():
+    play = Play()
+    for number in range(MAX_SLOTS + 1):
+        play.worker(f"w{number}", up=False)
+    assert play.asks.counts["offers refused"] == 1
+
+
+def test_a_worker_that_is_gone_for_good_is_no_longer_waited_for():
+    play = Play()
+    play.worker("w")
+    runs, waits = play.ask(), play.ask()
+    play.gone("w", "it was removed", forget=True)
+    assert play.final(runs).reason == "r1 has nobody for 'see', only: nothing yet"
+    assert play.final(waits).reason == "r1 has nobody for 'see', only: nothing yet"
+
+
+def test_a_drained_worker_gets_nothing_new_and_is_free_when_all_is_answered():
+    play = Play()
+    play.worker("w", room=2)
+    asks = [play.ask(), play.ask()]
+    play.drain("w")
+    waits = play.ask()
+    play.answer(asks[0])
+    assert not play.drained
+    play.answer(asks[1])
+    assert play.drained == ["w"]
+    assert play.has("w") == asks
+    play.worker("w")
+    assert play.has("w") == [*asks, waits]
+    play.answer(waits)
+    assert play.drained == ["w"]
+
+
+def test_an_idle_worker_is_drained_at_once():
+    play = Play()
+    play.worker("w")
+    play.drain("w")
+    assert play.drained == ["w"]
+
+
+def test_a_worker_that_dies_while_it_is_drained_is_not_said_to_be_free():
+    play = Play()
+    play.worker("w")
+    play.ask()
+    play.drain("w")
+    play.gone("w")
+    assert not play.drained
+
+
+def test_who_is_unknown_may_go_without_harm():
+    play = Play()
+    play.gone("nobody")
+    assert not play.told
+
+
+# Borrowed from a peer.
+
+
+def test_what_nobody_here_has_is_asked_of_a_peer():
+    play = Play(BORROWING)
+    which = play.ask(stream=True, timeout_s=9.0)
+    (asked,) = play.borrowed
+    assert (asked.askid, asked.hops, asked.timeout_s) == (which, 1, 9.0)
+    play.feed(Status(askid=which, state="borrowed", worker="r3"))
+    play.part(which, 0, text="a")
+    play.answer(which, payload=b"a cat", worker="r3/w")
+    assert play.statuses(which) == ["borrowed r3"]
+    assert play.parts(which) == [(0, "a")]
+    assert play.final(which).payload == b"a cat"
+    assert not play.health, "a peer's worker is that peer's concern"
+
+
+def test_what_no_peer_takes_either_is_refused():
+    play = Play(BORROWING)
+    which = play.ask()
+    play.unlent(which)
+    assert "has nobody for 'see'" in play.final(which).reason
+    play.unlent(which)
+    assert len(play.finals(which)) == 1
+
+
+def test_an_overloaded_realm_asks_a_peer_and_else_its_own_goes_on():
+    play = Play(BORROWING)
+    play.worker("w")
+    slow = play.ask()
+    play.wait(5.0)
+    which, second = play.ask(), play.ask()
+    assert [each.askid for each in play.borrowed] == [which, second]
+    play.unlent(which)
+    play.answer(second)
+    play.answer(slow)
+    assert play.has("w") == [slow, which]
+    assert play.final(second).ok
+
+
+def test_while_the_wait_is_short_no_peer_is_asked():
+    play = Play(BORROWING)
+    play.worker("w", room=4)
+    for _ in range(5):
+        play.ask()
+    assert not play.borrowed
+
+
+def test_a_peer_that_fails_costs_a_try_not_the_answer():
+    play = Play(BORROWING)
+    which = play.ask()
+    play.fail(which, "r3 is gone")
+    assert len(play.borrowed) == 2
+    play.fail(which, "r3 is gone")
+    play.fail(which, "r3 is gone")
+    assert play.final(which).reason == "r3 is gone (tried 3 times)"
+
+
+def test_what_the_only_worker_here_fails_a_peer_tries():
+    play = Play(BORROWING)
+    play.worker("w")
+    which = play.ask()
+    play.fail(which)
+    assert [each.askid for each in play.borrowed] == [which]
+    play.unlent(which)
+    assert play.final(which).reason == "it broke"
+
+
+def test_when_the_last_worker_dies_those_that_wait_are_offered_to_peers_again():
+    play = Play(BORROWING)
+    play.worker("w")
+    runs = play.ask()
+    play.wait(5.0)
+    waits = play.ask()
+    play.unlent(waits)
+    play.gone("w")
+    assert [each.askid for each in play.borrowed] == [waits, runs, waits]
+
+
+def test_a_borrowed_ask_that_is_cancelled_or_late_is_called_back():
+    play = Play(BORROWING)
+    one, two = play.ask(), play.ask(timeout_s=5.0)
+    play.cancel(one)
+    play.wait(5.0)
+    assert play.unborrowed == [one, two]
+    assert play.final(two).reason == "the peer did not answer within 5 s"
+    play.answer(one)
+    play.answer(two)
+    assert len(play.finals(one)) == len(play.finals(two)) == 1
+    play.unlent(one)
+
+
+def test_what_was_borrowed_may_not_be_borrowed_on():
+    play = Play(BORROWING)
+    which = play.ask(hops=1, caller="r2")
+    assert not play.borrowed
+    assert play.final(which).reason == "r1 does not lend see"
+
+
+def test_borrowed_asks_are_bounded(monkeypatch):
+    monkeypatch.setattr(asks_module, "MAX_BORROWED", 1)
+    play = Play(BORROWING)
+    play.ask()
+    refused = play.final(play.ask())
+    assert "has nobody" in refused.reason
+    assert len(play.borrowed) == 1
+
+
+def test_news_of_a_loan_that_is_over_or_never_was_is_dropped():
+    play = Play(BORROWING)
+    play.worker("w")
+    which = play.ask(stream=True)
+    play.feed(Status(askid=which, state="borrowed", worker="r3"))
+    play.feed(Status(askid="f" * 32, state="borrowed", worker="r3"))
+    play.unlent(which)
+    assert play.statuses(which) == ["running w"]
+    assert play.asks.counts["late statuses"] == 2
+
+
+# Lent to a peer.
+
+
+def test_a_realm_lends_what_its_workers_lend_unless_its_config_says_otherwise():
+    play = Play(AsksConfig(allow_lending={"hear": True, "speak": False}))
+    play.worker("w", "see")
+    play.worker("v", "hear", lend=False)
+    play.worker("u", "speak")
+    play.worker("t", "feel", lend=False)
+    play.worker("s", "smell", up=False)
+    assert play.asks.lent(play.now) == {"see": 0.0, "hear": 0.0}
+    which = play.ask("see", hops=1)
+    assert play.has("w") == [which]
+    assert "does not lend" in play.final(play.ask("speak", hops=1)).reason
+    assert "does not lend" in play.final(play.ask("feel", hops=1)).reason
+
+
+def test_a_realm_refuses_a_peer_whom_it_could_not_answer_in_time():
+    play = Play(BORROWING)
+    play.worker("w")
+    play.ask()
+    play.wait(5.0)
+    assert "no time" in play.final(play.ask(hops=1, timeout_s=2.0)).reason
+    assert not play.finals(play.ask(hops=1, timeout_s=20.0))
+
+
+@pytest.mark.parametrize("lend", [True, False])
+def test_a_realm_whose_worker_is_down_has_no_time_for_peers(lend):
+    play = Play(AsksConfig(allow_lending={"see": True}))
+    play.worker("w", up=False, lend=lend)
+    assert "no time" in play.final(play.ask(hops=1)).reason
+
+
+def test_while_another_worker_is_at_work_those_that_wait_go_on_waiting():
+    play = Play(BORROWING)
+    play.worker("w")
+    play.worker("v")
+    asks = [play.ask() for _ in range(3)]
+    play.gone("w")
+    assert not play.borrowed
+    assert play.asks.measures() == {"open": 3, "waiting": 2, "handed": 1, "borrowed": 0}
+    play.answer(play.has("v")[0])
+    assert len(play.has("v")) == 2
+    assert sum(len(play.finals(each)) for each in asks) == 1
