@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtor_swarm.swarm import certificates
-from mtor_swarm.swarm.certificates import Authority, Certificate, CertificateError, revocation
+from mtor_swarm.swarm.certificates import (
+    SYSOPS,
+    Authority,
+    Certificate,
+    CertificateError,
+    revocation,
+)
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
 
@@ -118,6 +124,16 @@ def test_only_operators_and_sysops_may_command(authority) -> None:
         assert authority.may_command(raw, ADA.member_id, NOW) == said
         assert authority.may_command(raw, R1.member_id, NOW) == "certificate of another"
     assert authority.may_command(b"", ADA.member_id, NOW) == "certificate missing"
+
+
+def test_only_sysops_may_say_what_runs_on_a_unit(authority) -> None:
+    for role, said in [
+        ("sysop", ""),
+        ("operator", "the role operator may not command that: it takes a sysop"),
+        ("viewer", "the role viewer may not command"),
+    ]:
+        raw = certificate(ADA, "ada", role)
+        assert authority.may_command(raw, ADA.member_id, NOW, SYSOPS) == said
 
 
 @pytest.mark.parametrize("role", ["unit", "observer", "viewer", "operator", "sysop"])

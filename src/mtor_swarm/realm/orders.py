@@ -7,7 +7,7 @@ known, and under the same id and time to each who is found later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -51,12 +51,21 @@ def in_order(names: Iterable[str]) -> list[str]:
 class Order:
     """What is asked of whom, and what each of them says to it."""
 
-    def __init__(self, text: str, signer: Issuer, id: str, timeout_s: float) -> None:
+    def __init__(
+        self,
+        text: str,
+        signer: Issuer,
+        id: str,
+        timeout_s: float,
+        understand: Callable[[str, Units], Draft] = understood,
+    ) -> None:
+        """`understand(text, units)` tells what is asked of whom, or raises CommandError."""
         self.id = id
         self.text = text
         self.verb = ""
         self.issued_s = 0.0
         self._signer = signer
+        self._understand = understand
         self._timeout_s = timeout_s
         self._parts: list[Acknowledgements] = []
         self._asked: set[str] = set()
@@ -71,7 +80,7 @@ class Order:
         monotonic.
         """
         try:
-            draft = understood(self.text, units)
+            draft = self._understand(self.text, units)
         except CommandError:
             if settled and not self._parts:
                 raise

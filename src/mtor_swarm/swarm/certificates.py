@@ -7,6 +7,7 @@ person is a member by itself. Pure: time and the check of signatures are handed 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
@@ -20,6 +21,8 @@ from mtor_swarm.swarm.gossip import hlc, wire
 Role = Literal["unit", "observer", "viewer", "operator", "sysop"]
 COMMANDERS = ("operator", "sysop")
 """The roles whose commands units obey."""
+SYSOPS = ("sysop",)
+"""And who may say what runs on them."""
 REVOKED = "map:revoked"
 """The shared state of members that are trusted no more; the swarm's key alone writes there."""
 MAX_KNOWN = 8192
@@ -170,7 +173,9 @@ class Authority:
         same = said == (found.key, found.link, found.unit, role)
         return "" if same else "certificate of another"
 
-    def may_command(self, raw: bytes, issuer: str, wall_s: float) -> str:
+    def may_command(
+        self, raw: bytes, issuer: str, wall_s: float, roles: Sequence[str] = COMMANDERS
+    ) -> str:
         """Whether units obey the issuer that shows this certificate: empty, or why not."""
         try:
             found = self.check(raw, wall_s)
@@ -178,7 +183,10 @@ class Authority:
             return str(error)
         if found.member != issuer:
             return "certificate of another"
-        return "" if found.role in COMMANDERS else f"the role {found.role} may not command"
+        if found.role in roles:
+            return ""
+        that = f" that: it takes a {' or '.join(roles)}" if found.role in COMMANDERS else ""
+        return f"the role {found.role} may not command{that}"
 
     def may_ask(self, raw: bytes, wall_s: float) -> str:
         """Whether who has this certificate may ask realms for what they can: empty, or why not.

@@ -41,8 +41,9 @@ from mtor_swarm.realm.ask_client import AskClient
 from mtor_swarm.realm.ask_desk import AskDesk
 from mtor_swarm.realm.bus import ALL, COMMAND_QOS, EVENT_QOS, SENSOR_QOS, STATE_QOS, STOP_QOS
 from mtor_swarm.realm.commands import check
+from mtor_swarm.realm.rollcall import KIND, RollCall
 from mtor_swarm.realm.worker import Worker
-from mtor_swarm.swarm.certificates import Authority
+from mtor_swarm.swarm.certificates import COMMANDERS, SYSOPS, Authority
 from mtor_swarm.swarm.driver import SwarmDriver
 from mtor_swarm.swarm.exchange import Tell
 from mtor_swarm.swarm.gossip.membership import MemberInfo
@@ -74,6 +75,7 @@ class GossipWorker(Worker):
     def __init__(self, *, config: RealmConfig) -> None:
         super().__init__(name="gossip", config=config)
         self.fatal: SwarmError | None = None
+        self.roll_call: RollCall | None = None
         self._stops = self.create_publisher(String, "stop", STOP_QOS)
         self._commands = self.create_publisher(String, "command", COMMAND_QOS)
         self._neighbours = self.create_publisher(String, "neighbours", EVENT_QOS)
@@ -269,7 +271,8 @@ class GossipWorker(Worker):
             shown = bytes.fromhex(command.certificate)
         except ValueError:
             shown = b"?"
-        why = self._authority.may_command(shown, command.issuer, time.time())
+        roles = SYSOPS if command.verb == "worker" else COMMANDERS
+        why = self._authority.may_command(shown, command.issuer, time.time(), roles)
         if why:
             raise CommandError(f"its issuer {command.issuer[:64]} shows no right to it: {why}")
         return [command.issuer]
@@ -312,6 +315,8 @@ class GossipWorker(Worker):
     def _on_ask(self, member: str, kind: str, payload: bytes, tell: Tell) -> bytes | Future[bytes]:
         if kind == ASK:
             return self._loans.asked(member, self._members.get(member), payload, tell)
+        if kind == KIND:
+            return self._called(member, payload)
         if kind != "thumbnail":
             raise SwarmError(f"{self.config.unit} answers no ask of kind {kind[:64]!r}")
         if not self._picture:
@@ -319,6 +324,14 @@ class GossipWorker(Worker):
                 f"{self.config.unit} has no picture yet: is its camera there, and perception up?"
             )
         return self._picture
+
+    def _called(self, member: str, payload: bytes) -> Future[bytes]:
+        driver = self._driver
+        why = driver.may_ask(member) if driver else "it leaves the swarm"
+        if why or self.roll_call is None:
+            unit = self.config.unit
+            raise SwarmError(f"{unit} tells nothing of its workers: {why or 'it keeps no roll'}")
+        return self.roll_call.asked(payload)
 
     def _on_conflict(self, unit: str, other: MemberInfo, later: bool) -> None:
         where = f"{other.id} at {other.address}"
