@@ -1,45 +1,38 @@
-"""`mtor doctor`: what this machine lacks, and what a swarm refused, dropped and lost."""
+"""`mtor doctor`: this machine, a unit's config, and what a swarm refused, dropped and lost."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import resource
-import socket
+from collections.abc import Sequence
 from concurrent.futures import wait
 
 from rich.table import Table
 from rich.text import Text
 
+from mtor_swarm.cli import checkup
 from mtor_swarm.cli.watching import add_seeds, console, plain, settled, watched
 from mtor_swarm.errors import SwarmError
 from mtor_swarm.realm.orders import in_order
 from mtor_swarm.swarm import diagnosis
 from mtor_swarm.swarm.counters import COUNTERS
-from mtor_swarm.swarm.datagrams import BUFFER_BYTES
 from mtor_swarm.swarm.observer import Observer
 from mtor_swarm.swarm.picture import GONE
 
 _HELP = """\
-Says what this machine lacks; then asks every unit what it refused, dropped and lost since it
+Looks at this machine, and with --config at what one unit's file names (keys, ports, model weights,
+workers), and says what to do. Then asks every unit what it refused, dropped and lost since it
 started, and what each count means. Small ones are life: radios lose, swarms change. What points at
 somebody who means harm, or at keys that do not fit, is red, and the exit code is 1.
 
   mtor doctor                               the swarm that mtor sim runs here
+  mtor doctor --here --config realm.yaml    will this unit run here? Asks nobody
   mtor doctor --keys ada-keys --seed tcp://10.0.0.7:7400
   mtor doctor --json | jq .r1               for programs
 """
 ASK_S = 3.0
-FILES = 1024
 NAMED = 3
 """Units that a row names, those with the most."""
-PARTS = {
-    "rclpy": "runs no realm: pip install mtor_swarm[ros], or a ROS 2 distribution",
-    "mujoco": "simulates nothing: pip install mtor_swarm[sim]",
-    "fastapi": "serves no viewer: pip install mtor_swarm[viewer]",
-    "onnxruntime": "perceives nothing: pip install mtor_swarm[ai]",
-}
 
 
 def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,7 +44,10 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_seeds(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object, by unit")
+    parser.add_argument("--config", metavar="FILE", help="look at this unit's config as well")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--here", action="store_true", help="ask nobody")
+    either.add_argument("--json", action="store_true", help="print one JSON object, by unit")
     parser.set_defaults(run=run)
 
 
@@ -69,11 +65,19 @@ _ask_once = watched(_run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look here, and ask once; 1 if no member answers, or if something points at harm."""
+    """Look here, then ask once.
+
+    1 if the unit needs something, if no member answers, or if something points at harm.
+    """
+    wrong = 0
     if not args.json:
-        for line in lacking() or ["lacks nothing"]:
-            console().print(f"this machine {line}", soft_wrap=True)
-    return _ask_once(args)
+        show("this machine", checkup.machine())
+    if args.config:
+        found = checkup.realm(args.config)
+        wrong = int(any(each.cure for each in found))
+        if not args.json:
+            show("this unit", found)
+    return wrong if args.here else max(wrong, _ask_once(args))
 
 
 def ask_all(observer: Observer) -> dict[str, dict[str, int]]:
@@ -118,20 +122,9 @@ def verdict(told: dict[str, dict[str, int]]) -> str:
     return f"{answered} of {len(told)} units answered; {end}"
 
 
-def lacking() -> list[str]:
-    """What this machine lacks, a line each."""
-    found = [what for name, what in PARTS.items() if importlib.util.find_spec(name) is None]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-        room = probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    if room < BUFFER_BYTES:
-        found.append(
-            f"buffers {room} bytes of datagrams, where {BUFFER_BYTES} outlast a stall: "
-            f"sysctl -w net.core.rmem_max={BUFFER_BYTES}"
-        )
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files < FILES:
-        found.append(
-            f"lets a process open {files} files, few for a large swarm: ulimit -n {FILES}"
-        )
-    return found
+def show(title: str, findings: Sequence[checkup.Finding]) -> None:
+    """A row for each; what there is to do stands out."""
+    found = Table(title, "", "to do" if any(each.cure for each in findings) else "", box=None)
+    for each in findings:
+        found.add_row(each.what, plain(each.found), Text(plain(each.cure), style="yellow"))
+    console().print(found)
