@@ -1,12 +1,15 @@
-"""How long events take from one unit to the others, heard from outside.
+"""How long events take from one unit to all others, while a swarm runs.
 
-A process of its own with nothing else to do (`python -m benchmarks.ears r1 r2 …`): whatever it
-waits for the CPU counts as the swarm's latency. It prints `forget` and `report` answers on
-standard output, one JSON value a line.
+A process of its own (`python -m benchmarks.ears r1 r2 …`) says an event on one unit's realm bus
+after another, ten a second, so that any moment is as likely as any other, and notes when each
+other unit's bus brings it to this process, by DDS's own stamp: two hops of ROS and the swarm
+between. What Python here waits for its turn afterwards does not count. `forget` and `report` come
+on standard input; the answers go out, one JSON value a line.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -16,12 +19,15 @@ from typing import Any
 
 import psutil
 import rclpy
-from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import String
 
 from mtor_swarm import events
 from mtor_swarm.errors import EventError
+from mtor_swarm.events import UnitChanged
 from mtor_swarm.realm.bus import EVENT_QOS
+
+SAY_S = 0.1
 
 
 class Ears:
@@ -42,7 +48,7 @@ class Ears:
         self._say("forget")
 
     def latency_s(self) -> list[float]:
-        """For every unit that heard another's event: the seconds after its own realm did."""
+        """Of each event and each unit that heard it: the seconds it took from saying it."""
         found: list[float] = self._say("report")
         return found
 
@@ -60,19 +66,24 @@ class Ears:
         return json.loads(self._process.stdout.readline())
 
 
-class Listener:
-    """Hears every unit's realm bus. One hop of ROS lies on both sides and so falls out."""
+class Speaker:
+    """Says events on the units' realm buses in turn, and hears all of them."""
 
     def __init__(self, units: list[str]) -> None:
         rclpy.init()
-        self._born: dict[str, float] = {}
+        self._said: dict[str, float] = {}
         self._latency_s: list[float] = []
         self._node = rclpy.create_node("ears", start_parameter_services=False, enable_rosout=False)
+        buses = {}
         for unit in units:
+            # Whoever wants DDS's stamps must be a function of exactly two.
             self._node.create_subscription(
-                String, f"/{unit}/events", lambda m, u=unit: self._event(u, m), EVENT_QOS
+                String, f"/{unit}/events", lambda m, i, u=unit: self._heard(u, m, i), EVENT_QOS
             )
-        self._executor = EventsExecutor()
+            buses[unit] = self._node.create_publisher(String, f"/{unit}/events", EVENT_QOS)
+        self._turn = itertools.cycle(buses.items())
+        self._node.create_timer(SAY_S, self._say)
+        self._executor = SingleThreadedExecutor()  # rclpy's EventsExecutor cannot hand out stamps
         self._executor.add_node(self._node)
         self._words: list[str] = []
         self._ended = False
@@ -82,7 +93,7 @@ class Listener:
         threading.Thread(target=self._read, daemon=True).start()
         print("true", flush=True)
         while not self._ended:
-            self._executor.spin_once(timeout_sec=0.1)
+            self._executor.spin_once(timeout_sec=SAY_S)
             while self._words:
                 self._answer(self._words.pop(0))
         self._node.destroy_node()
@@ -96,21 +107,24 @@ class Listener:
     def _answer(self, word: str) -> None:
         print(json.dumps(self._latency_s if word == "report" else True), flush=True)
         if word == "forget":
-            self._born, self._latency_s = {}, []
+            self._said, self._latency_s = {}, []
 
-    def _event(self, unit: str, message: Any) -> None:
-        now = time.perf_counter()
+    def _say(self) -> None:
+        unit, bus = next(self._turn)
+        data = UnitChanged(doing="measured", was="measured")
+        event = events.make(data, source=f"/{unit}/ears", wall_s=time.time(), unit=unit)
+        message = String(data=events.to_json(event))
+        self._said[event.id] = time.time()
+        bus.publish(message)
+
+    def _heard(self, unit: str, message: Any, info: Any) -> None:
         try:
             event = events.from_json(message.data)
         except EventError:
             return
-        if events.scope_of(event.type) != "swarm":
-            return
-        if event.unit == unit:
-            self._born.setdefault(event.id, now)
-        elif event.id in self._born:
-            self._latency_s.append(now - self._born[event.id])
+        if event.id in self._said and event.unit != unit:
+            self._latency_s.append(info["received_timestamp"] / 1e9 - self._said[event.id])
 
 
 if __name__ == "__main__":
-    Listener(sys.argv[1:]).run()
+    Speaker(sys.argv[1:]).run()

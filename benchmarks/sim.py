@@ -133,7 +133,7 @@ def _measure(seed: int) -> dict[str, Any]:
     ears: Ears | None = None
     counted: Frames | None = None
     try:
-        stage.start(print)
+        stage.start(lambda _line: None)
         ears, counted = Ears(stage.units), Frames(stage.units)
         _until(stage, STEADY_S)
         started, frames = time.monotonic(), Counter(counted.seen)

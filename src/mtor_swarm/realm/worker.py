@@ -74,6 +74,8 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     alone = False
     """Whether it has a thread of its own (`host.spin`), where no other worker can delay it."""
+    clocked = True
+    """Whether its clock follows `/clock` in a simulation; who reads no clock is spared that."""
     capabilities: Sequence[Capability] = ()
     """What it can be asked, once it is loaded: `load` may still say."""
     parameters: Sequence[Setting] = ()
@@ -83,7 +85,7 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         super().__init__(
             name,
             namespace=f"/{config.unit}",
-            parameter_overrides=lean_parameters(config.use_sim_time),
+            parameter_overrides=lean_parameters(config.use_sim_time and self.clocked),
             **{**LEAN, "start_parameter_services": bool(self.parameters)},
         )
         self.config = config

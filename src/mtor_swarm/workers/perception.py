@@ -65,6 +65,8 @@ class PerceptionWorker(Worker):
     looked at for others).
     """
 
+    clocked = False
+
     capabilities = (Capability("detect", concurrency=2),)
 
     def __init__(self, *, config: RealmConfig) -> None:

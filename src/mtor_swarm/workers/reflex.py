@@ -64,6 +64,7 @@ class ReflexWorker(Worker):
     """
 
     alone = True
+    clocked = False
 
     def __init__(self, *, config: RealmConfig) -> None:
         super().__init__(name="reflex", config=config)
