@@ -124,8 +124,8 @@ class Crew:
         self._ended.set()
         self._thread.join()
         for unit in self.units:
-            unit.gossip.close()
-            unit.reflex.close()
+            for node in reversed(unit.nodes[1:]):
+                node.close()
         self.executor.shutdown()
         for unit in self.units:
             for node in unit.nodes:

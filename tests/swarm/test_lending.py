@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,85 +12,20 @@ import pytest
 from mtor_swarm.config import SwarmConfig
 from mtor_swarm.errors import SwarmError
 from mtor_swarm.realm import ask_wire
-from mtor_swarm.realm.ask_client import AskClient, Asking
-from mtor_swarm.realm.ask_desk import AskDesk
-from mtor_swarm.realm.ask_wire import Answer, Ask, Part, Status
+from mtor_swarm.realm.ask_wire import BETWEEN_REALMS, Answer, Ask, Part, Status
 from mtor_swarm.realm.capability import Capability
 from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.observer import Observer
-from mtor_swarm.workers.lending import ASK
-from tests.ros.asks_stage import Answerer
 
-from .crew import Crew, Unit
-from .crowd import PATIENCE_S, wait_until
-
-ECHO = Capability("echo", concurrency=8)
-
-
-class Realm:
-    """A unit with a desk for its asks, who asks there, and at most one worker."""
-
-    def __init__(self, crew: Crew, unit: Unit) -> None:
-        self.crew, self.unit = crew, unit
-        self.desk = AskDesk(unit.body, unit.gossip.config)
-        self.client = AskClient(unit.body, f"/{unit.name}/test")
-        self.worker: Answerer | None = None
-        unit.gossip.join(self.desk)
-
-    def hire(self, reply: Callable[..., Any], capability: Capability) -> None:
-        worker = Answerer("helper", reply, (capability,), self.unit.gossip.config)
-        self.worker = worker
-        self.unit.nodes = (*self.unit.nodes, worker)
-        self.crew.executor.add_node(worker)
-        worker.trigger_configure()
-        worker.trigger_activate()
-        self.desk.worker_active("helper")
-
-    def ask(self, text: bytes = b"?", *, capability: str = "echo", **more: Any) -> Asking:
-        return self.client.ask(capability, text, timeout_s=PATIENCE_S, **more)
-
-    def lenders(self) -> set[str]:
-        """Who is known to lend."""
-        known = self.unit.gossip._loans._lending._lenders.values()
-        return {each.unit for each in known if each.offers}
+from .crew import Crew
+from .crowd import PATIENCE_S
+from .lenders import answer, backwards, knows, realm
 
 
 @pytest.fixture
 def crew(tmp_path: Path) -> Iterator[Crew]:
     with Crew(tmp_path) as crew:
         yield crew
-        for unit in crew.units:
-            for node in unit.nodes[3:]:
-                crew.do(node.close)
-
-
-def realm(
-    crew: Crew,
-    name: str,
-    reply: Callable[..., Any] | None = None,
-    capability: Capability = ECHO,
-    **more: Any,
-) -> Realm:
-    unit = crew.add(name, **more)
-    made = crew.do(lambda: Realm(crew, unit))
-    if reply is not None:
-        crew.do(lambda: made.hire(reply, capability))
-        wait_until(
-            "it says what it answers", lambda: crew.do(made.desk.offers) or not capability.lend
-        )
-    return made
-
-
-def knows(borrower: Realm, *lenders: str) -> None:
-    wait_until(f"{lenders} are known to lend", lambda: borrower.lenders() == {*lenders})
-
-
-def answer(future: Future[Answer]) -> Answer:
-    return future.result(PATIENCE_S)
-
-
-def backwards(ask: Any, tell: Callable[[bytes], None]) -> bytes:
-    return bytes(reversed(ask.payload))
 
 
 def test_what_a_realm_lacks_a_peer_answers_and_no_third_is_asked(crew: Crew) -> None:
@@ -170,7 +104,7 @@ def test_what_is_not_lent_is_neither_told_of_nor_answered(crew: Crew) -> None:
     ask = Ask(askid="0" * 32, capability="echo", payload=b"abc", caller="me")
     driver = r1.unit.gossip._driver
     assert driver is not None
-    raw = driver.ask(r2.id, ASK, ask_wire.encode(ask), PATIENCE_S).result(PATIENCE_S)
+    raw = driver.ask(r2.id, BETWEEN_REALMS, ask_wire.encode(ask), PATIENCE_S).result(PATIENCE_S)
     refused = ask_wire.decode(raw)
     assert isinstance(refused, Answer)
     assert (refused.ok, "does not lend" in refused.reason) == (False, True)
@@ -179,7 +113,7 @@ def test_what_is_not_lent_is_neither_told_of_nor_answered(crew: Crew) -> None:
 
 def asked_by(observer: Observer, unit: str, **more: Any) -> Answer:
     ask = Ask(askid="1" * 32, capability="echo", payload=b"abc", caller="me", **more)
-    raw = observer.ask(unit, ASK, ask_wire.encode(ask), PATIENCE_S).result(PATIENCE_S)
+    raw = observer.ask(unit, BETWEEN_REALMS, ask_wire.encode(ask), PATIENCE_S).result(PATIENCE_S)
     found = ask_wire.decode(raw)
     assert isinstance(found, Answer)
     return found
@@ -198,7 +132,7 @@ def test_a_person_asks_a_unit_for_what_it_can_do_or_borrow(crew: Crew) -> None:
         assert asked_by(observer, "r1").worker == "r3/helper"
         for junk in (b"junk", ask_wire.encode(ask_wire.Cancel(askid="1" * 32))):
             with pytest.raises(SwarmError, match="ask"):
-                observer.ask("r1", ASK, junk, PATIENCE_S).result(PATIENCE_S)
+                observer.ask("r1", BETWEEN_REALMS, junk, PATIENCE_S).result(PATIENCE_S)
     finally:
         observer.stop()
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "units": ("mtor_swarm.cli.units", "show who is there and what each unit does"),
     "events": ("mtor_swarm.cli.events_tail", "show events as they happen"),
     "say": ("mtor_swarm.cli.say", "tell units what to do, and see who did it"),
+    "ask": ("mtor_swarm.cli.ask", "ask units' workers something"),
     "config": ("mtor_swarm.cli.config_check", "check config files"),
     "doctor": ("mtor_swarm.cli.doctor", "show what the swarm refused, and what is lacking here"),
     "keys": ("mtor_swarm.cli.keys", "make a swarm's key; issue, revoke and list members"),
@@ -30,7 +31,7 @@ COMMANDS = {
 GROUPS = {
     "run": ("sim", "up", "gateway"),
     "watch": ("units", "events", "doctor"),
-    "command": ("say",),
+    "command": ("say", "ask"),
     "manage": ("config", "keys", "models"),
     "study": ("simnet",),
 }
@@ -44,6 +45,7 @@ examples:
   mtor doctor                                what is wrong here, and what the swarm refused
   mtor say "all units hold"                  stop; each unit is named once it stands
   mtor say "all units release"               let them go on
+  mtor ask                                   what can be asked of whom
   mtor config check FILE                     file, line and key of a mistake
   mtor keys new-swarm DIR                    the key of a swarm beyond one machine
   mtor models fetch                          fetch and verify model weights

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mtor_swarm import events
-from mtor_swarm.cli.watching import add_seeds, console, plain, settling, watched
+from mtor_swarm.cli.watching import add_seeds, console, plain, seconds, settling, watched
 from mtor_swarm.events import CommandAcknowledged
 from mtor_swarm.realm.commands import Row
 from mtor_swarm.realm.orders import Order, Units
@@ -40,7 +40,6 @@ Units obey keys that their config lists among `operators`; mtor sim lists yours.
 keys they obey who was issued the role operator or sysop: name that folder with --keys. Exit codes:
 0 all did it, 1 somebody did not or was not understood.
 """
-MAX_TIMEOUT_S = 3600.0
 _COLOURS = {"asked": "", "accepted": "yellow", "confirmed": "green", "done": "green"}
 
 
@@ -56,7 +55,7 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_seeds(parser)
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=5.0,
         metavar="SECONDS",
         help="how long to wait for the units' words (default: 5)",
@@ -64,20 +63,10 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run)
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= MAX_TIMEOUT_S:
-        raise argparse.ArgumentTypeError(f"{text!r}: give seconds, up to {MAX_TIMEOUT_S:g}")
-    return value
-
-
 def _run(args: argparse.Namespace, observer: Observer) -> int:
     signer = keyring.issuer(args.keys) if args.keys else operator_signer()
     order = Order(" ".join(args.text), signer, uuid.uuid4().hex, args.timeout)
-    rows = _Conversation(order, observer, args.timeout).follow()
+    rows = Conversation(order, observer, args.timeout).follow()
     text, code = verdict(order.verb, rows, observer.snapshot()["units"])
     console().print(plain(text), soft_wrap=True)
     return code
@@ -107,7 +96,7 @@ def verdict(verb: str, rows: list[Row], units: Units) -> tuple[str, int]:
     return "; ".join(told), 1
 
 
-class _Conversation:
+class Conversation:
     """One order, and what its addressees say to it."""
 
     def __init__(self, order: Order, observer: Observer, timeout_s: float) -> None:

@@ -24,6 +24,7 @@ SEEDS = [f"tcp://127.0.0.1:{port}" for port in range(7401, 7413)]
 """Where the units of `mtor sim` listen."""
 JOIN_S = 5.0
 POLL_S = 0.05
+MAX_TIMEOUT_S = 3600.0
 
 Command = Callable[[argparse.Namespace, Observer], int]
 
@@ -49,6 +50,17 @@ def add_keys(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="your folder of `mtor keys issue`, if the swarm has keys",
     )
+
+
+def seconds(text: str) -> float:
+    """How long to wait, as an option says it."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= MAX_TIMEOUT_S:
+        raise argparse.ArgumentTypeError(f"{text!r}: give seconds, up to {MAX_TIMEOUT_S:g}")
+    return value
 
 
 def _address(text: str) -> str:

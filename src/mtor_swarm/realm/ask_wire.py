@@ -18,6 +18,8 @@ MAX_PAYLOAD_BYTES = 768 * 1024
 """A picture as JPEG, half a minute of speech; what is larger does not pass between realms."""
 MAX_MESSAGE_BYTES = MAX_PAYLOAD_BYTES + 32 * 1024
 MAX_STEPS = 32
+BETWEEN_REALMS = "ask"
+"""The kind of a question between members of the swarm that holds an Ask."""
 
 AskId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
 Word = Annotated[str, Meta(min_length=1, max_length=64)]

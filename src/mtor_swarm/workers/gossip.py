@@ -39,6 +39,7 @@ from mtor_swarm.events import (
 from mtor_swarm.paths import unit_state
 from mtor_swarm.realm.ask_client import AskClient
 from mtor_swarm.realm.ask_desk import AskDesk
+from mtor_swarm.realm.ask_wire import BETWEEN_REALMS
 from mtor_swarm.realm.bus import ALL, COMMAND_QOS, EVENT_QOS, SENSOR_QOS, STATE_QOS, STOP_QOS
 from mtor_swarm.realm.commands import check
 from mtor_swarm.realm.rollcall import KIND, RollCall
@@ -50,7 +51,7 @@ from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
 from mtor_swarm.workers.beacon import Beacon
 from mtor_swarm.workers.inbox import Inbox
-from mtor_swarm.workers.lending import ASK, Loans
+from mtor_swarm.workers.lending import Loans
 from mtor_swarm.workers.obeyed import Obeyed
 
 MAX_INBOX = 1024
@@ -71,7 +72,6 @@ class GossipWorker(Worker):
 
     alone = True
     """News waits for no worker that thinks."""
-    clocked = False
 
     def __init__(self, *, config: RealmConfig) -> None:
         super().__init__(name="gossip", config=config)
@@ -314,7 +314,7 @@ class GossipWorker(Worker):
         return info.role == "unit" and not (info.state in GONE and twin)
 
     def _on_ask(self, member: str, kind: str, payload: bytes, tell: Tell) -> bytes | Future[bytes]:
-        if kind == ASK:
+        if kind == BETWEEN_REALMS:
             return self._loans.asked(member, self._members.get(member), payload, tell)
         if kind == KIND:
             return self._called(member, payload)

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from mtor_swarm.realm.ask_client import AskClient
     from mtor_swarm.realm.ask_desk import AskDesk
 
-ASK = "ask"
-"""The kind of what one realm asks another; the payload is an `ask_wire.Ask`, and so on."""
 HandOver = Callable[[int, Callable[[], None]], None]
 Said = Answer | Part | Status
 
@@ -113,7 +111,7 @@ class Loans:
         tell(Status(askid=ask.askid, state="borrowed", worker=loan.unit))
         raw = ask_wire.encode(replace(ask, turn=0))
         part = partial(self._part, loan, tell)
-        future = driver.ask(loan.member, ASK, raw, ask.timeout_s, part)
+        future = driver.ask(loan.member, ask_wire.BETWEEN_REALMS, raw, ask.timeout_s, part)
         self._borrowed[ask.askid] = future
         future.add_done_callback(partial(self._returned, loan, tell))
         return True
