@@ -72,6 +72,7 @@ class GossipWorker(Worker):
 
     alone = True
     """News waits for no worker that thinks."""
+    clocked = False
 
     def __init__(self, *, config: RealmConfig) -> None:
         super().__init__(name="gossip", config=config)
