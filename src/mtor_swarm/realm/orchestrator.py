@@ -31,6 +31,7 @@ from mtor_swarm.realm.ask_topics import from_message
 from mtor_swarm.realm.ask_wire import Offer
 from mtor_swarm.realm.available import Available
 from mtor_swarm.realm.bus import ALL, DIAGNOSTICS_QOS, OFFER_QOS, STATE_QOS, RealmBus
+from mtor_swarm.realm.diagnostics import Reporter
 from mtor_swarm.realm.flood import Flood
 from mtor_swarm.realm.roster import Roster
 from mtor_swarm.realm.supervision import Supervisor
@@ -94,6 +95,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         self._watches = {each: self._watch(each) for each in workers}
         self.desk = AskDesk(self, config, clock=clock)
         self.desk.on_worked = self._on_worked
+        self._reporter = Reporter(self, config.unit, "asks", self.desk.measures)
         self.create_subscription(UInt8MultiArray, "offers", self._on_offer, OFFER_QOS)
         self.roster = Roster(
             self, config, self.desk, kinds=kinds, feed=self._feed, say=self._publish
@@ -124,6 +126,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
     def _on_beat(self) -> None:
         self._was_late()
         self._beat_s = self._steady()
+        self._reporter.beat()
 
     def _was_late(self) -> bool:
         """Whether this loop stood still within the last lease: others may have, with it."""
@@ -249,7 +252,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         known = self.states().items()
         states = {worker: state for worker, (state, _) in known if state != "absent"}
         self._states.publish(String(data=msgspec.json.encode(states).decode()))
-        message = DiagnosticArray()
+        now, message = self._steady(), DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
         message.status = [
             DiagnosticStatus(
@@ -257,7 +260,10 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
                 name=f"{self.config.unit}: {worker}",
                 message=reason or state,
                 hardware_id=self.config.unit,
-                values=[KeyValue(key="state", value=state)],
+                values=[
+                    KeyValue(key="state", value=state),
+                    KeyValue(key="health", value=f"{self._supervisor.health(worker, now):.2f}"),
+                ],
             )
             for worker, (state, reason) in self.states().items()
         ]

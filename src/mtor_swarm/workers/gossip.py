@@ -157,6 +157,9 @@ class GossipWorker(Worker):
     def unload(self) -> None:
         self._picture = b""
 
+    def measures(self) -> dict[str, int]:
+        return self._driver.counters() if self._driver else {}
+
     def say(self, data: msgspec.Struct, *, type: str = "") -> Event:
         """As every worker's; what is for the swarm goes there too, since no bus hears itself."""
         event = super().say(data, type=type)
