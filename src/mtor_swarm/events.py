@@ -37,6 +37,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     time: str
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: str = "application/json"
+    scope: Scope = "realm"
+    """How far it goes, if it is of a type that is not known here; else its type says."""
     subject: str = ""
     data: dict[str, Any] = {}
     unit: str = ""
@@ -277,11 +279,18 @@ def now_text(wall_s: float) -> str:
 
 
 def make(
-    data: msgspec.Struct, *, source: str, wall_s: float, unit: str = "", type: str = ""
+    data: msgspec.Struct,
+    *,
+    source: str,
+    wall_s: float,
+    unit: str = "",
+    type: str = "",
+    scope: Scope = "realm",
 ) -> Event:
     """An event that says `data`; its type follows from the data's class unless given.
 
-    Commands need the type given (`command_type`), since a stop is a type of its own.
+    Commands need the type given (`command_type`), since a stop is a type of its own. `scope` is
+    for a type that is not known here.
     """
     name = type or _BY_DATA[data.__class__]
     return Event(
@@ -289,6 +298,7 @@ def make(
         source=source,
         type=name,
         time=now_text(wall_s),
+        scope=scope,
         unit=unit,
         data=msgspec.to_builtins(data),
         channel=TYPES[name].channel if name in TYPES else "events",
@@ -308,10 +318,10 @@ def payload(event: Event, cls: type[D]) -> D:
         raise EventError(f"{event.type} from {event.source or '?'}: {error}") from None
 
 
-def scope_of(type_name: str) -> Scope:
-    """How far events of this type go; an unknown type stays inside its realm until told."""
-    known = TYPES.get(type_name)
-    return known.scope if known else "realm"
+def scope_of(event: Event) -> Scope:
+    """How far it goes: as its type says; one of an unknown type says so itself, or stays inside."""
+    known = TYPES.get(event.type)
+    return known.scope if known else event.scope
 
 
 def priority_of(type_name: str) -> int:

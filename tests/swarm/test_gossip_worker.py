@@ -104,10 +104,16 @@ def test_what_is_meant_for_the_swarm_leaves_the_realm_and_nothing_else(
     target = TargetSeen(
         label="cat", score=0.9, x_m=1.0, y_m=2.0, seen_from_x_m=0.0, seen_from_y_m=0.0
     )
-    for unit, data in (("r1", seen), ("r7", target), ("r1", UnitChanged(doing="a", was="b"))):
+    own = UnitChanged(doing="a", was="b")
+    for unit, data in (("r1", seen), ("r7", target)):
         r1.bus.publish(make(data, source="/x", wall_s=0.0, unit=unit))
+    for name, scope in (("smoke.measured", "realm"), ("smoke.seen", "swarm"), ("", "realm")):
+        r1.bus.publish(
+            make(own, source="/x", wall_s=0.0, unit="r1", type=name, scope=scope)  # type: ignore[arg-type]
+        )
     wait_until("the unit's news", lambda: "mtor.unit.changed" in types(observer))
-    assert "mtor.detection.seen" not in types(observer)
+    assert not {"mtor.detection.seen", "smoke.measured"} & set(types(observer))
+    assert "smoke.seen" in types(observer)
     assert "mtor.target.seen" not in types(observer)
 
 

@@ -104,8 +104,21 @@ def test_a_command_event_goes_by_its_own_channel():
 
 
 def test_an_unknown_type_stays_in_its_realm_and_is_a_notice():
-    assert events.scope_of("org.example.thing") == "realm"
-    assert events.priority_of("org.example.thing") == events.NOTICE
+    thing = events.make(
+        UnitChanged(doing="", was=""), source="/x", wall_s=0.0, type="org.example.thing"
+    )
+    assert events.scope_of(thing) == "realm"
+    assert events.priority_of(thing.type) == events.NOTICE
+
+
+def test_an_unknown_type_goes_as_far_as_it_says_and_a_known_one_as_far_as_its_type_says():
+    for name, scope in [("org.example.thing", "swarm"), ("mtor.detection.seen", "realm")]:
+        event = events.make(
+            UnitChanged(doing="", was=""), source="/x", wall_s=0.0, type=name, scope="swarm"
+        )
+        assert events.scope_of(event) == scope
+        assert events.from_msgpack(events.to_msgpack(event)) == event
+        assert events.from_json(events.to_json(event)) == event
 
 
 def test_each_type_says_something_that_has_happened_to_a_thing_of_ours():

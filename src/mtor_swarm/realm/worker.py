@@ -37,7 +37,7 @@ from std_msgs.msg import String
 from mtor_swarm import events
 from mtor_swarm.config import RealmConfig
 from mtor_swarm.errors import AskError, SwarmError, explain
-from mtor_swarm.events import Event, WorkerChanged
+from mtor_swarm.events import Event, Scope, WorkerChanged
 from mtor_swarm.realm import logs
 from mtor_swarm.realm.answering import Answering, Question
 from mtor_swarm.realm.bus import RealmBus, heartbeat_qos
@@ -65,11 +65,10 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     """A lifecycle node of one unit, woken by events and by nothing else.
 
     A subclass overrides any of `load`, `start`, `stop`, `unload`, `answer` and `on_parameter`.
-    What `load` makes by `hear`,
-    `on` and `every` runs on the worker's executor, only while it is active (unless `always`), and
-    is taken down by itself. A handler that raises is counted, logged and reported, and the worker
-    goes on. A handler that blocks silences the heartbeat: long work (a model) belongs in a thread.
-    `counts` has `faults` and whatever a subclass counts besides.
+    What `load` makes by `hear`, `on` and `every` runs on the worker's executor, only while it is
+    active (unless `always`), and is taken down by itself. A handler that raises is counted, logged
+    and reported, and the worker goes on. A handler that blocks silences the heartbeat: long work
+    (a model) belongs in a thread. `counts` has `faults` and whatever a subclass counts besides.
     """
 
     alone = False
@@ -147,10 +146,19 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """What one of its `parameters` is now. From any thread."""
         return self.get_parameter(name).value
 
-    def say(self, data: msgspec.Struct, *, type: str = "") -> Event:
-        """Publish an event that says `data` to the realm; see `events.make`. From any thread."""
+    def say(self, data: msgspec.Struct, *, type: str = "", scope: Scope = "realm") -> Event:
+        """Publish an event that says `data` to the realm; see `events.make`. From any thread.
+
+        One of a type of your own gets a name (`smoke.seen`), and stays in the realm unless `scope`
+        says "swarm".
+        """
         event = events.make(
-            data, source=self.source, wall_s=time.time(), unit=self.config.unit, type=type
+            data,
+            source=self.source,
+            wall_s=time.time(),
+            unit=self.config.unit,
+            type=type,
+            scope=scope,
         )
         self.bus.publish(event)
         return event

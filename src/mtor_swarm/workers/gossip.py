@@ -32,6 +32,7 @@ from mtor_swarm.events import (
     MemberChanged,
     Pose,
     ReflexChanged,
+    Scope,
     UnitState,
     WorkerChanged,
     payload,
@@ -160,9 +161,9 @@ class GossipWorker(Worker):
     def measures(self) -> dict[str, int]:
         return self._driver.counters() if self._driver else {}
 
-    def say(self, data: msgspec.Struct, *, type: str = "") -> Event:
+    def say(self, data: msgspec.Struct, *, type: str = "", scope: Scope = "realm") -> Event:
         """As every worker's; what is for the swarm goes there too, since no bus hears itself."""
-        event = super().say(data, type=type)
+        event = super().say(data, type=type, scope=scope)
         self._spread(event)
         return event
 
@@ -184,7 +185,7 @@ class GossipWorker(Worker):
 
     def _spread(self, event: Event) -> None:
         driver = self._driver
-        if driver is None or events.scope_of(event.type) != "swarm":
+        if driver is None or events.scope_of(event) != "swarm":
             return
         try:
             driver.publish(event)
