@@ -37,7 +37,7 @@ class Rough:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.now = 0.0
-        self.asks = Asks(AsksConfig(waiting_most=64, waiting_each=24), "r1")
+        self.asks = Asks(AsksConfig(waiting_most=64, waiting_each=24), "r1", now=0.0)
         self.later: list = []
         self.order = itertools.count()
         self.timer: float | None = None

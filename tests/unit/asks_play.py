@@ -18,7 +18,7 @@ from mtor_swarm.realm.ask_effects import (
     WorkerGone,
 )
 from mtor_swarm.realm.ask_wire import Answer, Ask, Cancel, Offer, Part, Status
-from mtor_swarm.realm.asks import Asks
+from mtor_swarm.realm.asks import NEWS_S, START_S, Asks
 
 ALONE = AsksConfig(borrow=False)
 
@@ -32,7 +32,7 @@ class Play:
 
     def __init__(self, config: AsksConfig = ALONE) -> None:
         self.now = 100.0
-        self.asks = Asks(config, "r1")
+        self.asks = Asks(config, "r1", now=self.now - START_S)
         self.last = 0
         self.timer: float | None = None
         self.handed: list[tuple[str, Ask]] = []
@@ -78,6 +78,7 @@ class Play:
         self.feed(offer)
         if up:
             self.feed(WorkerActive(name))
+            self.wait(NEWS_S)
 
     def ask(self, capability: str = "see", *, payload=b"?", caller="a", **more) -> str:
         self.last += 1

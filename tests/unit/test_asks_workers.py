@@ -6,8 +6,10 @@ import pytest
 
 from mtor_swarm.config import AsksConfig
 from mtor_swarm.realm import asks as asks_module
+from mtor_swarm.realm.ask_effects import WorkerActive
 from mtor_swarm.realm.ask_roster import MAX_SLOTS
 from mtor_swarm.realm.ask_wire import Status
+from mtor_swarm.realm.asks import NEWS_S, START_S, Asks
 from tests.unit.asks_play import Play
 
 BORROWING = AsksConfig()
@@ -256,3 +258,26 @@ def test_while_another_worker_is_at_work_those_that_wait_go_on_waiting():
     play.answer(play.has("v")[0])
     assert len(play.has("v")) == 2
     assert sum(len(play.finals(each)) for each in asks) == 1
+
+
+def test_what_nobody_offers_yet_is_waited_for_a_while_after_a_worker_came_up():
+    play = Play()
+    play.feed(WorkerActive("w"))
+    fly, see, also = play.ask("fly", stream=True), play.ask("see"), play.ask("see")
+    play.wait(NEWS_S / 2)
+    assert play.statuses(fly) == ["loading 1"]
+    play.worker("w", up=False)
+    assert play.has("w") == [see]
+    play.wait(NEWS_S)
+    assert "nobody for 'fly', only: see" in play.final(fly).reason
+    assert not play.finals(also)
+
+
+def test_at_the_start_what_is_asked_waits_for_whoever_may_come():
+    play = Play()
+    play.asks = Asks(AsksConfig(borrow=False), "r1", now=play.now)
+    which = play.ask()
+    play.wait(START_S - 1.0)
+    assert not play.finals(which)
+    play.wait(1.0)
+    assert "nobody" in play.final(which).reason

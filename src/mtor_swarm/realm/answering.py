@@ -249,4 +249,5 @@ def _payload(reply: Any) -> tuple[bytes, str]:
         return reply.encode(), "text/plain"
     if isinstance(reply, dict | list):
         return msgspec.json.encode(reply), "application/json"
-    raise TypeError(f"an answer is bytes, str, dict, list or (kind, bytes), no {type(reply)}")
+    found = type(reply).__name__
+    raise TypeError(f"an answer is bytes, str, dict, list or (kind, bytes), no {found}")

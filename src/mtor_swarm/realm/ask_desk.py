@@ -62,7 +62,7 @@ class AskDesk:
         """`offers` may say something else now."""
         self._node = node
         self._clock = clock
-        self._asks = Asks(config.asks, config.unit)
+        self._asks = Asks(config.asks, config.unit, now=clock())
         self.counts: Counter[str] = self._asks.counts
         self._inputs: deque[Input] = deque()
         self._timer: Any = None

@@ -37,6 +37,8 @@ MAX_BORROWED = 64
 """Asks that are at peers at a time."""
 OVERLOADED_S = 0.5
 """An ask that would wait for longer is offered to peers."""
+START_S, NEWS_S = 2.0, 1.0
+"""So long after the start, and after a worker came up, more may be offered than is known yet."""
 RETRY_LEAST_S, RETRY_MOST_S = 0.1, 60.0
 """Within these is what a refused caller is told, and for how long a busy worker is left alone."""
 
@@ -44,7 +46,7 @@ RETRY_LEAST_S, RETRY_MOST_S = 0.1, 60.0
 class Asks:
     """The machine. `counts` has what was asked, answered, refused, dropped and why."""
 
-    def __init__(self, config: AsksConfig, unit: str) -> None:
+    def __init__(self, config: AsksConfig, unit: str, *, now: float) -> None:
         self._config = config
         self._unit = unit
         self._out = Outbox()
@@ -54,6 +56,7 @@ class Asks:
         self._ledger = Ledger(self._out, self._waiting)
         self._tries = Tries(self._out, self._roster, room=self._pump)
         self._timer_s: float | None = None
+        self._news_until_s = now + START_S
         self._table: dict[type[Any], Callable[[Any], None]] = {
             Ask: self._asked,
             Cancel: self._cancelled,
@@ -245,6 +248,7 @@ class Asks:
     def _active(self, event: WorkerActive) -> None:
         self._tries.undrain(event.worker)
         self._roster.up(event.worker)
+        self._news_until_s = max(self._news_until_s, self._out.now + NEWS_S)
         for slot in self._roster.of(event.worker):
             self._pump(slot.offer.capability)
 
@@ -299,7 +303,10 @@ class Asks:
         wait_s = self._roster.wait_s(capability, ahead, self._out.now)
         if not (up and wait_s is not None and wait_s <= OVERLOADED_S) and self._borrow(pending):
             return
-        if not known:
+        if not known and self._out.now < self._news_until_s:
+            self._ledger.tell(pending, "loading", place=self._waiting.place(pending))
+            self._out.alarms.set(self._news_until_s, lambda _: self._resettle(pending))
+        elif not known:
             has = ", ".join(self._roster.capabilities()) or "nothing yet"
             self._ledger.end(pending, f"{self._unit} has nobody for {capability!r}, only: {has}")
         elif not able:
@@ -307,6 +314,10 @@ class Asks:
         else:
             place = self._waiting.place(pending)
             self._ledger.tell(pending, "queued" if up else "loading", place=place)
+
+    def _resettle(self, pending: Pending) -> None:
+        if pending.waiting:
+            self._settle(pending)
 
     def _borrow(self, pending: Pending) -> bool:
         if not self._config.borrow or pending.ask.hops or not pending.may_borrow:
