@@ -8,7 +8,7 @@ import pytest
 from std_msgs.msg import UInt8MultiArray
 
 from mtor_swarm.errors import AskError
-from mtor_swarm.realm import ask_client
+from mtor_swarm.realm import ask_client, asks
 from mtor_swarm.realm.ask_client import AskClient
 from mtor_swarm.realm.ask_desk import AskDesk
 from mtor_swarm.realm.ask_topics import askid_in, from_message, to_message
@@ -27,7 +27,8 @@ def stage():
 
 
 @pytest.fixture
-def realm():
+def realm(monkeypatch):
+    monkeypatch.setattr(asks, "START_S", 0.5)
     realm = Realm()
     yield realm
     realm.close()
@@ -158,8 +159,8 @@ def test_a_worker_refuses_what_is_beyond_its_room_or_not_its_own(stage):
     desk.create_subscription(
         UInt8MultiArray, "worked", lambda m: heard.append(from_message(m)), ASK_QOS
     )
-    asks = desk.create_publisher(UInt8MultiArray, "w/asks", ASK_QOS)
-    stage.until(lambda: asks.get_subscription_count() and desk.count_publishers("worked"))
+    line = desk.create_publisher(UInt8MultiArray, "w/asks", ASK_QOS)
+    stage.until(lambda: line.get_subscription_count() and desk.count_publishers("worked"))
 
     def ask(number, capability="echo", turn=1, timeout_s=30.0):
         asked = Ask(
@@ -170,7 +171,7 @@ def test_a_worker_refuses_what_is_beyond_its_room_or_not_its_own(stage):
             turn=turn,
             timeout_s=timeout_s,
         )
-        asks.publish(to_message(asked))
+        line.publish(to_message(asked))
 
     ask(1)
     stage.until(lambda: len(heard) == 1)
@@ -195,7 +196,8 @@ def test_a_worker_refuses_what_is_beyond_its_room_or_not_its_own(stage):
     assert "its time was over" in heard[4].reason
 
 
-def test_a_worker_that_ends_gives_all_back_and_leaves_no_thread(stage):
+def test_a_worker_that_ends_gives_all_back_and_leaves_no_thread(monkeypatch):
+    monkeypatch.setattr(asks, "START_S", 0.5)
     before = set(threading.enumerate())
     realm = Realm()
     end = threading.Event()
@@ -205,10 +207,10 @@ def test_a_worker_that_ends_gives_all_back_and_leaves_no_thread(stage):
         return "late"
 
     realm.worker("w", wait, Capability("echo", concurrency=3))
-    asks = [realm.client.ask("echo") for _ in range(3)]
+    futures = [realm.client.ask("echo") for _ in range(3)]
     realm.until(lambda: realm.desk.measures()["handed"] == 3)
     realm.desk.worker_gone("w", "it was removed", forget=True)
-    assert all("has nobody for 'echo'" in realm.answer(each).reason for each in asks)
+    assert all("has nobody for 'echo'" in realm.answer(each).reason for each in futures)
     realm.close()
     end.set()
     for each in set(threading.enumerate()) - before:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from std_msgs.msg import UInt8MultiArray
 
@@ -27,7 +28,7 @@ from mtor_swarm.realm.bus import ASK_QOS, UNSENT
 
 MAX_OPEN = 1024
 """Asks of one client that have no answer yet."""
-AGAIN_S = 1.0
+AGAIN_S = 0.5
 """After so long without a word it asks again; then after twice as long, and so on."""
 GRACE_S = 2.0
 """After its time an ask waits so long for the orchestrator to say that it is over."""
@@ -50,7 +51,7 @@ class _Open:
     future: Asking
     on_part: Callable[[Part], None] | None
     on_status: Callable[[Status], None] | None
-    again_s: float = AGAIN_S
+    again_s: float
     alarm: Alarm | None = None
 
 
@@ -72,7 +73,12 @@ class AskClient:
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._asks = node.create_publisher(UInt8MultiArray, "asks", ASK_QOS)
+        self._asks = node.create_publisher(
+            UInt8MultiArray,
+            "asks",
+            ASK_QOS,
+            event_callbacks=PublisherEventCallbacks(matched=self._on_matched),
+        )
         node.create_subscription(UInt8MultiArray, "answers", self._on_message, ASK_QOS)
 
     def ask(
@@ -112,7 +118,8 @@ class AskClient:
         """Ask what somebody else asks (a peer, a person): all is as in the Ask."""
         message = to_message(ask)
         from_message(message)  # what the orchestrator could not read is better told here
-        one = _Open(ask, time.monotonic() + ask.timeout_s, Asking(ask.askid), on_part, on_status)
+        end_s, future = time.monotonic() + ask.timeout_s, Asking(ask.askid)
+        one = _Open(ask, end_s, future, on_part, on_status, AGAIN_S)
         with self._change:
             if len(self._open) >= MAX_OPEN or self._closed or ask.askid in self._open:
                 raise AskError(f"{self._source} has {len(self._open)} asks open: wait for answers")
@@ -155,6 +162,16 @@ class AskClient:
         elif isinstance(said, Status) and one.on_status is not None:
             self._call(one.on_status, said)
 
+    def _on_matched(self, info: Any) -> None:
+        """An orchestrator came: it hears at once of what another one, or none, was asked."""
+        if info.current_count_change > 0:
+            with self._change:
+                for one in self._open.values():
+                    self._alarms.cancel(one.alarm)
+                    one.again_s = AGAIN_S / 2  # it is doubled when it has been asked again
+                    one.alarm = self._alarms.set(0.0, self._looker(one))
+                self._change.notify()
+
     def _call(self, callback: Callable[[Any], None], said: Said) -> None:
         try:
             callback(said)
@@ -180,13 +197,16 @@ class AskClient:
         at_s = min(time.monotonic() + one.again_s, end_s)
         if one.deadline_s <= at_s < end_s:  # the orchestrator itself ends it about then
             at_s = end_s
-        one.alarm = self._alarms.set(at_s, lambda now: self._look(one, now))
+        one.alarm = self._alarms.set(at_s, self._looker(one))
         if self._thread is None:
             name = f"asks of {self._source}"
             self._thread = threading.Thread(target=self._watch, name=name, daemon=True)
             self._thread.start()
         elif self._alarms.next_s == at_s:
             self._change.notify()
+
+    def _looker(self, one: _Open) -> Callable[[float], None]:
+        return lambda now: self._look(one, now)
 
     def _look(self, one: _Open, now: float) -> None:
         left_s = one.deadline_s - now
