@@ -17,7 +17,7 @@ from skimage import data
 from mtor_swarm.config import PerceptionConfig
 from mtor_swarm.models.store import Store
 from mtor_swarm.workers.perception import PerceptionWorker
-from tests.ai.model_realm import SUCCESS, ModelRealm
+from tests.ros.model_realm import SUCCESS, ModelRealm
 from tests.ros.realm_stage import CONFIG
 
 CAT = cv2.resize(np.ascontiguousarray(data.chelsea()[:, :, ::-1]), (320, 240))

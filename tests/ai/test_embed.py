@@ -14,7 +14,7 @@ from mtor_swarm.errors import ModelError
 from mtor_swarm.models.store import Store
 from mtor_swarm.models.transformers_embedder import TransformersEmbedder
 from mtor_swarm.workers.embed import MAX_TEXTS, EmbedWorker
-from tests.ai.model_realm import SUCCESS, ModelRealm, configured
+from tests.ros.model_realm import SUCCESS, ModelRealm, configured
 
 SAID = ["stop at once", "halt immediately", "what do you see?", "describe the picture"]
 
