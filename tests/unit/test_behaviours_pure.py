@@ -10,21 +10,11 @@ from mtor_swarm.swarm.behaviours.avoid import avoid, free_way
 from mtor_swarm.swarm.behaviours.disperse import disperse
 from mtor_swarm.swarm.behaviours.geometry import heading, length, rotate, unit, wrap
 from mtor_swarm.swarm.behaviours.hold import hold
-from mtor_swarm.swarm.behaviours.registry import BEHAVIOURS
 from mtor_swarm.swarm.behaviours.search import cells, in_view, next_cell
 from mtor_swarm.swarm.behaviours.steer import face, steer
 from mtor_swarm.swarm.behaviours.surround import ring_slots
 
 NOBODY = np.full((1, 2), np.nan)
-
-
-def test_every_behaviour_is_found_by_its_name_and_says_what_it_takes() -> None:
-    assert {"disperse", "search", "surround", "hold", "approach", "avoid", "steer"} == set(
-        BEHAVIOURS
-    )
-    for behaviour in BEHAVIOURS.values():
-        assert behaviour.__doc__
-        assert "map" in behaviour.__doc__
 
 
 def test_turning_a_vector_turns_its_heading() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtor_swarm.swarm.behaviours.geometry import Array, length
+from mtor_swarm.swarm.behaviours.scene import Scene
 
 
 def disperse(
@@ -34,3 +35,19 @@ def disperse(
     push = np.sum(np.where(near[..., None], away, 0.0) * strength[..., None], axis=-2)
     size = length(push)[..., None]
     return np.asarray(speed_mps * push / np.maximum(size, 1.0))
+
+
+def dispersion(scene: Scene, *, reach_m: float = 2.0, speed_mps: float = 0.5) -> Array:
+    """The velocity (N, 2) in `map` of `disperse`.
+
+    Inputs: the neighbours' positions, metres.
+
+    Guarantees: at most `speed_mps`; zero for a unit with nobody within `reach_m`.
+    """
+    return disperse(
+        scene.own.position,
+        scene.own.position[:, None] + scene.way,  # the nearer way round, on a torus
+        scene.mask,
+        reach_m=reach_m,
+        speed_mps=speed_mps,
+    )

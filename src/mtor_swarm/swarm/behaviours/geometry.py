@@ -40,3 +40,20 @@ def rotate(vector: ArrayLike, angle: ArrayLike) -> Array:
     cos, sin = np.cos(angle), np.sin(angle)
     turned: Any = [cos * v[..., 0] - sin * v[..., 1], sin * v[..., 0] + cos * v[..., 1]]
     return np.stack(turned, axis=-1)
+
+
+def direction(vector: ArrayLike) -> Array:
+    """Vectors (..., 2) brought to length 1; zero for those of no length."""
+    v = np.asarray(vector, dtype=np.float64)
+    return np.asarray(v / np.maximum(length(v), 1e-12)[..., None])
+
+
+def limited(vector: ArrayLike, most: ArrayLike) -> Array:
+    """Vectors (..., 2), those longer than `most` (...) shortened to it."""
+    v = np.asarray(vector, dtype=np.float64)
+    return np.asarray(v * np.minimum(1.0, most / np.maximum(length(v), 1e-12))[..., None])
+
+
+def inside(point: ArrayLike, area: tuple[float, float, float, float]) -> Array:
+    """Points (..., 2), those beyond `area` (x_min, y_min, x_max, y_max) moved to its edge."""
+    return np.clip(np.asarray(point, dtype=np.float64), area[:2], area[2:])

@@ -1,0 +1,1 @@
+"""What the swarm's figures and the gallery of behaviours are measured and drawn with."""
