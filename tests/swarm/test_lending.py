@@ -18,7 +18,7 @@ from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.observer import Observer
 
 from .crew import Crew
-from .crowd import PATIENCE_S
+from .crowd import PATIENCE_S, wait_until
 from .lenders import answer, backwards, knows, realm
 
 
@@ -95,6 +95,24 @@ def test_a_lender_that_leaves_costs_a_retry_and_not_an_answer(crew: Crew) -> Non
     ended.set()
     assert (found.ok, found.payload, found.worker) == (True, b"cba", "r3/helper")
     assert "retried" in {each.what for each in found.steps}
+
+
+def test_what_a_realm_has_no_time_for_goes_to_a_peer_and_the_rest_stays(crew: Crew) -> None:
+    held = threading.Event()
+
+    def slow(ask: Any, tell: Callable[[bytes], None]) -> bytes:
+        held.wait(PATIENCE_S)
+        return backwards(ask, tell)
+
+    r1 = realm(crew, "r1", slow, Capability("echo", lend=False))
+    realm(crew, "r2", backwards)
+    knows(r1, "r2")
+    asks = [r1.ask(b"abc") for _ in range(12)]
+    wait_until("a peer answers some", lambda: sum(each.done() for each in asks) >= 4)
+    held.set()
+    found = [answer(each) for each in asks]
+    assert {each.payload for each in found} == {b"cba"}
+    assert {each.worker for each in found} == {"helper", "r2/helper"}
 
 
 def test_what_is_not_lent_is_neither_told_of_nor_answered(crew: Crew) -> None:

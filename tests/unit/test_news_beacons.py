@@ -35,6 +35,9 @@ def state(name: str, x_m: float | None = None, **more) -> UnitState:
     return UnitState(unit=name, pose=pose, **more)
 
 
+OFFERING_NONSENSE = UnitState(unit="m1", offers={"detect": float("nan")})
+
+
 def said(
     name: str = "m1", *, seq: int = 1, far: bool = True, body: bytes = b"", **more
 ) -> wire.Beacon:
@@ -187,6 +190,7 @@ def test_a_beacon_that_was_heard_from_near_is_still_passed_on_to_all():
         (said("stranger"), "beacons of strangers"),
         (said(signed="m0"), "forged"),
         (said(body=b"\xc1"), "not states"),
+        (said(body=msgspec.msgpack.encode(OFFERING_NONSENSE)), "not states"),
     ],
 )
 def test_bad_beacons_are_counted_and_dropped(frame: wire.Beacon, reason: str):

@@ -82,6 +82,8 @@ def test_nobody_shows_anothers_state() -> None:
         at("r1", goal=(0.0, math.inf)),
         at("r1", target=(math.nan, 0.0)),
         at("r1", battery=math.nan),
+        at("r1", cost_m=math.inf),
+        at("r1", offers={"detect": math.nan}),
     ],
 )
 def test_a_state_that_is_not_of_numbers_is_counted_and_not_shown(state: UnitState) -> None:

@@ -141,5 +141,6 @@ def _of_numbers(state: UnitState) -> bool:
         *((pose.x_m, pose.y_m, pose.yaw_rad) if pose else ()),
         *(state.goal or ()),
         *(state.target or ()),
-        *(state.speed_mps, state.turn_rps, state.battery),
+        *(state.speed_mps, state.turn_rps, state.battery, state.cost_m),
+        *state.offers.values(),
     )

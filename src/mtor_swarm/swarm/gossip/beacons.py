@@ -214,6 +214,9 @@ class Beacons:
         except _JUNK:
             self.out.count("not states")
             return
+        if not is_finite(*state.offers.values()):
+            self.out.count("not states")
+            return
         heard.newest = (said.boot, said.seq)
         pose = state.pose
         heard.pose = pose if pose and is_finite(pose.x_m, pose.y_m) else None
