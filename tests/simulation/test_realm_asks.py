@@ -10,10 +10,13 @@ from collections import Counter
 
 import pytest
 
-from mtor_swarm.config import AsksConfig
+from mtor_swarm.config import AsksConfig, WorkerConfig
 from mtor_swarm.realm.ask_effects import (
     Borrow,
+    NotComing,
+    Scale,
     SetTimer,
+    Staff,
     Tick,
     ToCaller,
     ToWorker,
@@ -47,7 +50,10 @@ class Rough:
         self.asked: dict[str, tuple[float, float]] = {}
         self.cancelled: set[str] = set()
         self.outcomes: Counter[str] = Counter()
+        self.scaled: Counter[int] = Counter()
         self.rooms = {f"w{n}": (CAPABILITIES[n % 3], 1 + n % 2) for n in range(5)}
+        self.rooms["sleeper"] = ("dream", 2)
+        self.feed(Staff({"sleeper": WorkerConfig(kind="k", least=0, idle_s=10.0)}))
 
     def at(self, delay_s: float, what, *args) -> None:
         heapq.heappush(self.later, (self.now + delay_s, next(self.order), what, args))
@@ -75,13 +81,15 @@ class Rough:
                 self.work(effect.worker, effect.said)
             elif isinstance(effect, Borrow):
                 self.at(0.0, self.lend, effect.ask)
+            elif isinstance(effect, Scale):
+                self.at(0.0, self.scale, effect)
 
     # Callers.
 
     def caller(self) -> None:
         ask = Ask(
             askid=f"{self.rng.getrandbits(128):032x}",
-            capability=self.rng.choice([*CAPABILITIES, "fly"]),
+            capability=self.rng.choice([*CAPABILITIES * 4, "fly", "dream"]),
             payload=b"?" * self.rng.randrange(50),
             caller=self.rng.choice("abc"),
             priority=self.rng.randrange(4),
@@ -114,17 +122,20 @@ class Rough:
 
     def toggle(self, name: str) -> None:
         if name not in self.up:
-            capability, room = self.rooms[name]
-            self.up.add(name)
-            self.running[name] = {}
-            self.feed(Offer(worker=name, capability=capability, concurrency=room))
-            self.feed(WorkerActive(name))
+            self.come(name)
         elif self.rng.random() < 0.3:
             self.feed(WorkerDraining(name))
             self.at(1.0, self.gone, name)
         else:
             self.gone(name)
         self.at(self.rng.expovariate(1 / 40), self.toggle, name)
+
+    def come(self, name: str) -> None:
+        capability, room = self.rooms[name]
+        self.up.add(name)
+        self.running[name] = {}
+        self.feed(Offer(worker=name, capability=capability, concurrency=room))
+        self.feed(WorkerActive(name))
 
     def gone(self, name: str) -> None:
         self.up.discard(name)
@@ -165,6 +176,16 @@ class Rough:
     def say(self, said: Part | Answer) -> None:
         self.feed(said)
 
+    def scale(self, wanted: Scale) -> None:
+        self.scaled[wanted.count] += 1
+        if wanted.count == 0:
+            self.up.discard(wanted.worker)
+            self.feed(WorkerGone(wanted.worker, "it sleeps", forget=True))
+        elif self.rng.random() < 0.1:
+            self.feed(NotComing(wanted.worker))
+        else:
+            self.at(3.0, self.come, wanted.worker)
+
     # Peers.
 
     def lend(self, ask: Ask) -> None:
@@ -181,7 +202,7 @@ class Rough:
 @pytest.mark.parametrize("seed", range(4))
 def test_each_ask_has_one_final_answer_in_its_time_whatever_dies(seed):
     rough = Rough(seed)
-    for number, name in enumerate(rough.rooms):
+    for number, name in enumerate(["w0", "w1", "w2", "w3", "w4"]):
         rough.at(float(number), rough.toggle, name)
     rough.at(0.0, rough.caller)
     rough.run(HOUR_S)
@@ -194,4 +215,5 @@ def test_each_ask_has_one_final_answer_in_its_time_whatever_dies(seed):
     assert rough.asks.measures() == {"open": 0, "waiting": 0, "handed": 0, "borrowed": 0}
     assert rough.asks._out.alarms.next_s is None, "nothing is left to wake it"
     assert rough.outcomes["ok"] > asked / 3, rough.outcomes
+    assert rough.scaled[0] > 10 < rough.scaled[1], "it was put to sleep and woken"
     assert {"retried", "overdue", "stuck", "busy", "late answers"} <= set(rough.asks.counts)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from mtor_swarm.config import AsksConfig
+from mtor_swarm.config import AsksConfig, WorkerConfig
 from mtor_swarm.realm.ask_effects import (
     Borrow,
     Drained,
+    NotComing,
+    Scale,
     SetTimer,
+    Staff,
     Tick,
     ToCaller,
     ToWorker,
@@ -42,6 +45,7 @@ class Play:
         self.unborrowed: list[str] = []
         self.health: list[Worked] = []
         self.drained: list[str] = []
+        self.scaled: list[tuple[str, int]] = []
 
     def feed(self, event) -> None:
         for effect in self.asks.handle(event, self.now):
@@ -59,6 +63,8 @@ class Play:
                 self.unborrowed.append(effect.cancel.askid)
             elif isinstance(effect, Worked):
                 self.health.append(effect)
+            elif isinstance(effect, Scale):
+                self.scaled.append((effect.worker, effect.count))
             else:
                 assert isinstance(effect, Drained)
                 self.drained.append(effect.worker)
@@ -79,6 +85,12 @@ class Play:
         if up:
             self.feed(WorkerActive(name))
             self.wait(NEWS_S)
+
+    def staff(self, **workers: WorkerConfig) -> None:
+        self.feed(Staff(workers))
+
+    def not_coming(self, name: str) -> None:
+        self.feed(NotComing(name))
 
     def ask(self, capability: str = "see", *, payload=b"?", caller="a", **more) -> str:
         self.last += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -12,14 +12,17 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from std_msgs.msg import UInt8MultiArray
 
-from mtor_swarm.config import RealmConfig
+from mtor_swarm.config import RealmConfig, WorkerConfig
 from mtor_swarm.errors import AskError
 from mtor_swarm.realm.ask_effects import (
     Borrow,
     Drained,
     Effect,
     Input,
+    NotComing,
+    Scale,
     SetTimer,
+    Staff,
     Tick,
     ToCaller,
     ToWorker,
@@ -60,6 +63,8 @@ class AskDesk:
         """How a worker fared with an ask, for its health."""
         self.on_change: Callable[[], None] | None = None
         """`offers` may say something else now."""
+        self.on_scale: Callable[[str, int, str], object] | None = None
+        """That configured worker should have so many replicas, because; False: it cannot."""
         self._node = node
         self._clock = clock
         self._asks = Asks(config.asks, config.unit, now=clock())
@@ -77,6 +82,7 @@ class AskDesk:
             ("asks", ASK_QOS, (Ask, Cancel)),
         ):
             node.create_subscription(UInt8MultiArray, topic, self._reader(topic, kinds), qos)
+        self.staff(config.workers)
 
     # What the orchestrator says and asks.
 
@@ -95,6 +101,10 @@ class AskDesk:
         if forget and worker in self._workers:
             self._heard.discard(worker)
             self._node.destroy_publisher(self._workers.pop(worker))
+
+    def staff(self, workers: Mapping[str, WorkerConfig]) -> None:
+        """These are the configured workers from now on: who may have replicas, or sleep."""
+        self._feed(Staff(dict(workers)))
 
     def drain(self, worker: str, then: Callable[[], None]) -> None:
         """Give it no more asks, and call `then` when it has none: it can be stopped."""
@@ -181,6 +191,10 @@ class AskDesk:
         elif isinstance(effect, Worked):
             if self.on_worked is not None:
                 self.on_worked(effect)
+        elif isinstance(effect, Scale):
+            wanted = (effect.worker, effect.count, effect.reason)
+            if self.on_scale is None or self.on_scale(*wanted) is False:
+                self._feed(NotComing(effect.worker))
         elif isinstance(effect, Drained):
             self._drained.pop(effect.worker, lambda: None)()
         else:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mtor_swarm.config import WorkerConfig
 from mtor_swarm.realm.alarms import Alarms
 from mtor_swarm.realm.ask_wire import Answer, Ask, Cancel, Offer, Part, Status
 
@@ -48,6 +50,20 @@ class Unlent:
 
 
 @dataclass(frozen=True)
+class Staff:
+    """These are the configured workers, by name: who may have replicas, or sleep."""
+
+    workers: Mapping[str, WorkerConfig]
+
+
+@dataclass(frozen=True)
+class NotComing:
+    """What `Scale` wanted of this worker cannot be."""
+
+    worker: str
+
+
+@dataclass(frozen=True)
 class Tick:
     """The time that `SetTimer` named has come."""
 
@@ -63,6 +79,8 @@ Input = (
     | WorkerDraining
     | WorkerGone
     | Unlent
+    | Staff
+    | NotComing
     | Tick
 )
 
@@ -118,13 +136,22 @@ class Drained:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """That configured worker should have so many replicas."""
+
+    worker: str
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class SetTimer:
     """Tick at this time; it replaces the timer before it."""
 
     at_s: float
 
 
-Effect = ToWorker | ToCaller | Borrow | Unborrow | Worked | Drained | SetTimer
+Effect = ToWorker | ToCaller | Borrow | Unborrow | Worked | Drained | Scale | SetTimer
 
 
 @dataclass(slots=True)

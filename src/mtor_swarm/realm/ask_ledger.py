@@ -52,18 +52,33 @@ class Ledger:
         """It is to be answered."""
         self._open[pending.ask.askid] = pending
 
-    def tell(self, pending: Pending, state: State, *, worker: str = "", place: int = 0) -> None:
-        """How it fares now; its caller hears of it, if it listens."""
+    def tell(
+        self,
+        pending: Pending,
+        state: State,
+        *,
+        worker: str = "",
+        place: int = 0,
+        wait_s: float | None = None,
+    ) -> None:
+        """How it fares now; its caller hears of it, if it listens and that is news."""
         step = Step(state, worker, self._out.now - pending.asked_s)
         last = pending.steps[-1] if pending.steps else None
         if (last is None or (last.what, last.who) != (state, worker)) and (
             len(pending.steps) < MAX_OWN_STEPS
         ):
             pending.steps.append(step)
-        status = Status(askid=pending.ask.askid, state=state, place=place, worker=worker)
-        changed, pending.status = status != pending.status, status
+        was = pending.status
+        changed = (state, worker, place) != (was.state, was.worker, was.place)
+        pending.status = Status(
+            askid=pending.ask.askid,
+            state=state,
+            place=place,
+            worker=worker,
+            wait_s=None if wait_s is None else round(wait_s, 1),
+        )
         if changed and pending.ask.stream:
-            self._out.effects.append(ToCaller(status))
+            self._out.effects.append(ToCaller(pending.status))
         if place and pending.ask.stream and self._places is None:
             self._places = self._out.alarms.set(self._out.now + PLACES_S, self._tell_places)
 
@@ -72,7 +87,10 @@ class Ledger:
         for queue in self._waiting.queues():
             for place, pending in enumerate(queue, start=1):
                 if pending.ask.stream:
-                    self.tell(pending, pending.status.state, place=place)
+                    was = pending.status
+                    share = place / was.place if was.place else 1.0
+                    wait_s = None if was.wait_s is None else was.wait_s * share
+                    self.tell(pending, was.state, place=place, wait_s=wait_s)
 
     def end(
         self,

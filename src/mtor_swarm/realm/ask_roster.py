@@ -25,6 +25,8 @@ class Slot:
     """It said that it is busy, and when to come back."""
     used: int = 0
     """The last turn that it was given."""
+    ended_s: float = 0.0
+    """When it gave the last one back."""
 
     @property
     def worker(self) -> str:
@@ -71,6 +73,10 @@ class Roster:
         self._up.discard(worker)
         for slots in self._slots.values():
             slots.pop(worker, None)
+
+    def ups(self) -> list[str]:
+        """The workers that are at work."""
+        return sorted(self._up)
 
     def of(self, worker: str) -> list[Slot]:
         """All that this worker answers."""

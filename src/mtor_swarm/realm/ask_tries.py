@@ -82,6 +82,7 @@ class Tries:
             self.borrowed -= 1
         else:
             del attempt.slot.running[attempt.turn]
+            attempt.slot.ended_s = self._out.now
             self._drained(attempt.slot.worker)
 
     def give_up(self, pending: Pending, reason: str) -> Try:

@@ -105,6 +105,8 @@ class Status(_Said, frozen=True, kw_only=True, tag=5):
     state: State
     place: int = 0
     worker: Text = ""
+    wait_s: Seconds | None = None
+    """About how long until it is handed out, if it waits and that is known."""
 
 
 class Offer(_Said, frozen=True, kw_only=True, tag=6):

@@ -17,8 +17,10 @@ from mtor_swarm.config import AsksConfig
 from mtor_swarm.realm.ask_effects import (
     Effect,
     Input,
+    NotComing,
     Outbox,
     SetTimer,
+    Staff,
     Tick,
     ToCaller,
     Unlent,
@@ -31,7 +33,8 @@ from mtor_swarm.realm.ask_queue import Pending
 from mtor_swarm.realm.ask_roster import Roster, Slot
 from mtor_swarm.realm.ask_tries import Tries
 from mtor_swarm.realm.ask_waiting import Waiting
-from mtor_swarm.realm.ask_wire import Answer, Ask, Cancel, Offer, Part, Status
+from mtor_swarm.realm.ask_wire import Answer, Ask, Cancel, Offer, Part, State, Status
+from mtor_swarm.realm.scaling import Scaling
 
 MAX_BORROWED = 64
 """Asks that are at peers at a time."""
@@ -54,6 +57,7 @@ class Asks:
         self._roster = Roster()
         self._waiting = Waiting(config)
         self._ledger = Ledger(self._out, self._waiting)
+        self._scaling = Scaling(self._out, self._roster)
         self._tries = Tries(self._out, self._roster, room=self._pump)
         self._timer_s: float | None = None
         self._news_until_s = now + START_S
@@ -68,6 +72,8 @@ class Asks:
             WorkerDraining: self._drain,
             WorkerGone: self._gone,
             Unlent: self._unlent,
+            Staff: lambda event: self._scaling.staff(event.workers),
+            NotComing: lambda event: self._scaling.not_coming(event.worker),
         }
 
     def handle(self, event: Input, now: float) -> list[Effect]:
@@ -117,6 +123,7 @@ class Asks:
         if self._ledger.again(ask.askid):  # its caller heard nothing for a while
             return
         self.counts["asked"] += 1
+        self._scaling.used(ask.capability)
         now, number = self._out.now, self._out.number()
         pending = Pending(ask, number=number, asked_s=now, deadline_s=now + ask.timeout_s)
         refusal = self._refusal(pending)
@@ -241,6 +248,7 @@ class Asks:
 
     def _offered(self, offer: Offer) -> None:
         if self._roster.offered(offer):
+            self._scaling.offered(offer)
             self._pump(offer.capability)
         else:
             self.counts["offers refused"] += 1
@@ -249,6 +257,7 @@ class Asks:
         self._tries.undrain(event.worker)
         self._roster.up(event.worker)
         self._news_until_s = max(self._news_until_s, self._out.now + NEWS_S)
+        self._scaling.up(event.worker)
         for slot in self._roster.of(event.worker):
             self._pump(slot.offer.capability)
 
@@ -258,7 +267,8 @@ class Asks:
 
     def _gone(self, event: WorkerGone) -> None:
         slots = self._roster.of(event.worker)
-        (self._roster.forget if event.forget else self._roster.down)(event.worker)
+        forget = event.forget and not self._scaling.keeps(event.worker)
+        (self._roster.forget if forget else self._roster.down)(event.worker)
         self._tries.undrain(event.worker)
         for pending in self._tries.take_back(slots):
             self._retry(pending, event.worker, f"{event.worker}: {event.reason}")
@@ -303,9 +313,15 @@ class Asks:
         wait_s = self._roster.wait_s(capability, ahead, self._out.now)
         if not (up and wait_s is not None and wait_s <= OVERLOADED_S) and self._borrow(pending):
             return
-        if not known and self._out.now < self._news_until_s:
-            self._ledger.tell(pending, "loading", place=self._waiting.place(pending))
-            self._out.alarms.set(self._news_until_s, lambda _: self._resettle(pending))
+        now, load_s = self._out.now, self._scaling.load_s(capability)
+        news = not known and now < self._news_until_s
+        if not news:
+            self._scaling.waits(capability, wait_s)
+        if news or (not known and self._scaling.may(capability)):
+            place = self._waiting.place(pending)
+            self._ledger.tell(pending, "loading", place=place, wait_s=load_s)
+            again_s = max(now + NEWS_S, self._news_until_s)
+            self._out.alarms.set(again_s, lambda _: self._resettle(pending))
         elif not known:
             has = ", ".join(self._roster.capabilities()) or "nothing yet"
             self._ledger.end(pending, f"{self._unit} has nobody for {capability!r}, only: {has}")
@@ -313,7 +329,9 @@ class Asks:
             self._ledger.end(pending, pending.reason, retryable=True)
         else:
             place = self._waiting.place(pending)
-            self._ledger.tell(pending, "queued" if up else "loading", place=place)
+            state: State = "queued" if up else "loading"
+            wait_s = wait_s if up else load_s
+            self._ledger.tell(pending, state, place=place, wait_s=wait_s)
 
     def _resettle(self, pending: Pending) -> None:
         if pending.waiting:
