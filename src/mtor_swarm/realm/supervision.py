@@ -49,9 +49,9 @@ from mtor_swarm.realm.supervision_io import (
 
 PATIENCE_S = 5.0
 """A worker that does not appear holds up those after it this long, and only at the beginning."""
-ASK_S = 1.0
+ASK_S = 0.25
 """An unanswered question is asked again after this: its service may be found late."""
-ASKS = 30
+ASKS = 120
 """A worker that is alive but leaves so many questions unanswered has failed."""
 KILL_S = 5.0
 """A process that was to end, and of whose end nothing is heard, is looked at again after this."""
