@@ -15,6 +15,7 @@ from mtor_swarm.realm import ask_wire
 from mtor_swarm.realm.ask_wire import BETWEEN_REALMS, Answer, Ask, Part, Status
 from mtor_swarm.realm.capability import Capability
 from mtor_swarm.swarm import keyring
+from mtor_swarm.swarm.driver import SwarmDriver
 from mtor_swarm.swarm.observer import Observer
 
 from .crew import Crew
@@ -28,7 +29,7 @@ def crew(tmp_path: Path) -> Iterator[Crew]:
         yield crew
 
 
-def test_what_a_realm_lacks_a_peer_answers_and_no_third_is_asked(crew: Crew) -> None:
+def test_what_a_realm_lacks_a_peer_answers(crew: Crew) -> None:
     r1 = realm(crew, "r1")
     realm(crew, "r2", backwards)
     knows(r1, "r2")
@@ -118,20 +119,26 @@ def test_what_a_realm_has_no_time_for_goes_to_a_peer_and_the_rest_stays(crew: Cr
 def test_what_is_not_lent_is_neither_told_of_nor_answered(crew: Crew) -> None:
     r1 = realm(crew, "r1")
     realm(crew, "r2", backwards, Capability("echo", lend=False))
-    (r2,) = [each for each in r1.unit.gossip._members.values() if each.unit == "r2"]
-    ask = Ask(askid="0" * 32, capability="echo", payload=b"abc", caller="me")
     driver = r1.unit.gossip._driver
     assert driver is not None
-    raw = driver.ask(r2.id, BETWEEN_REALMS, ask_wire.encode(ask), PATIENCE_S).result(PATIENCE_S)
-    refused = ask_wire.decode(raw)
-    assert isinstance(refused, Answer)
+    refused = asked_by(driver, "r2")
     assert (refused.ok, "does not lend" in refused.reason) == (False, True)
     assert r1.lenders() == set()
 
 
-def asked_by(observer: Observer, unit: str, **more: Any) -> Answer:
-    ask = Ask(askid="1" * 32, capability="echo", payload=b"abc", caller="me", **more)
-    raw = observer.ask(unit, BETWEEN_REALMS, ask_wire.encode(ask), PATIENCE_S).result(PATIENCE_S)
+def test_who_is_asked_by_a_realm_asks_no_third(crew: Crew) -> None:
+    r1 = realm(crew, "r1")
+    r2 = realm(crew, "r2")
+    realm(crew, "r3", backwards)
+    knows(r2, "r3")
+    driver = r1.unit.gossip._driver
+    assert driver is not None
+    assert "does not lend" in asked_by(driver, "r2").reason  # though it could borrow it itself
+
+
+def asked_by(who: Observer | SwarmDriver, unit: str) -> Answer:
+    ask = Ask(askid="1" * 32, capability="echo", payload=b"abc", caller="me")
+    raw = who.ask(unit, BETWEEN_REALMS, ask_wire.encode(ask), PATIENCE_S).result(PATIENCE_S)
     found = ask_wire.decode(raw)
     assert isinstance(found, Answer)
     return found

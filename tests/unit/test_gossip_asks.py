@@ -6,7 +6,7 @@ import pytest
 
 from mtor_swarm.swarm.gossip import asks, wire
 from mtor_swarm.swarm.gossip import effects as fx
-from tests.unit.gossip_play import Play, fact, id_of
+from tests.unit.gossip_play import Play, doubt, fact, id_of
 
 FIRST = (1 << 32) + 1
 """The number of the first ask of boot 1."""
@@ -39,14 +39,23 @@ def test_asks_beyond_what_can_wait_end_at_once_and_those_to_the_dead_too() -> No
     assert play.fire("asks", 1.0) == []
 
 
-def test_who_begins_anew_knows_nothing_of_what_it_was_asked_or_asked_itself() -> None:
-    play = Play("a")
-    ask(play, 7)
-    asked(play, 5)
+@pytest.mark.parametrize("suspect", [False, True])
+def test_who_begins_anew_knows_nothing_of_what_it_was_asked_or_asked_itself(
+    suspect: bool,
+) -> None:
+    play = Play("a", "b")
+    askid = ask(play, 7)
+    asked(play, FIRST)
+    asked(play, FIRST, by="b")
+    if suspect:
+        play.hear("b", wire.Spread([], [doubt("b", "a")]))
+        assert play.sees("a") == "suspect"
+        assert play.did(fx.Answered) == []
     play.hear("a", wire.Spread([fact("a", boot=2)], []))
     assert [each.token for each in play.did(fx.Answered)] == [7]
-    assert play.did(fx.AskEnded) == [fx.AskEnded(id_of("a"), 5)]
-    play.give(fx.Replying(id_of("a"), 5, True, b""))
+    assert play.said(wire.AskOver, "a") == [wire.AskOver(askid)]
+    assert play.did(fx.AskEnded) == [fx.AskEnded(id_of("a"), FIRST)]
+    play.give(fx.Replying(id_of("a"), FIRST, True, b""))
     assert play.said(wire.Answer) == []
     assert play.counted("answers unwanted") == 1
 

@@ -32,10 +32,10 @@ BOOTS = 2**29
 class _Answering:
     """One ask, and how much of its answer has come or gone."""
 
-    __slots__ = ("bytes", "due", "member", "parts", "token")
+    __slots__ = ("boot", "bytes", "due", "member", "parts", "token")
 
-    def __init__(self, member: str, due: float, token: int = 0) -> None:
-        self.member, self.due, self.token = member, due, token
+    def __init__(self, member: str, due: float, boot: int, token: int = 0) -> None:
+        self.member, self.due, self.boot, self.token = member, due, boot, token
         self.parts = self.bytes = 0
 
     def add(self, payload: bytes) -> bool:
@@ -60,14 +60,16 @@ class Asks:
 
     def ask(self, asking: fx.Asking, now: float) -> None:
         """Send the question, or answer at once that it cannot be."""
-        if asking.member not in self.m.members.views:
+        view = self.m.members.views.get(asking.member)
+        if view is None:
             self._tell(asking.token, f"no member {asking.member} is known here")
         elif len(self._pending) >= MAX_PENDING:
             self._tell(asking.token, f"{MAX_PENDING} asks wait already: ask again later")
         else:
             self._last += 1
             due = now + asking.timeout_s
-            self._pending[self._last] = _Answering(asking.member, due, asking.token)
+            boot = view.fact.boot
+            self._pending[self._last] = _Answering(asking.member, due, boot, asking.token)
             # Say who we are first: one that has not heard of us yet could not answer.
             self._send(asking.member, wire.Spread([self.m.my_fact()], []))
             frame = wire.Ask(self._last, asking.kind, asking.payload, asking.timeout_s)
@@ -124,7 +126,7 @@ class Asks:
             self._send(sender, wire.Answer(ask.askid, False, reason.encode()))
             return
         due = now + ask.timeout_s + LATE_S
-        self._served[key] = _Answering(sender, due)
+        self._served[key] = _Answering(sender, due, ask.askid >> 32)
         self._wake_by(due)
         self.out.add(fx.Asked(sender, ask.askid, ask.kind, ask.payload))
 
@@ -172,11 +174,20 @@ class Asks:
             self._wake_by(min(each.due for each in waiting))
 
     def lost(self, member: str) -> None:
-        """That member died, left or began anew: what is asked between us ends now."""
+        """That member died or left: what is asked between us ends now."""
         for askid in [a for a, each in self._pending.items() if each.member == member]:
             self._tell(self._pending.pop(askid).token, f"{member} is gone: ask another")
         for key in [each for each in self._served if each[0] == member]:
             self._end(*key)
+
+    def met(self, member: str, boot: int) -> None:
+        """That member lives, in that boot: it knows nothing of what was asked before."""
+        for askid, each in list(self._pending.items()):
+            if each.member == member and each.boot != boot:
+                self._over(askid, f"{member} began anew: ask again")
+        for key, each in list(self._served.items()):
+            if key[0] == member and each.boot != boot % BOOTS:
+                self._end(*key)
 
     def _wake_by(self, at: float) -> None:
         if at < self._wake:

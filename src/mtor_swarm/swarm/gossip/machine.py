@@ -344,9 +344,10 @@ class Machine:
             self.hearsay.compare_by(now + COMPARE_S)
             self.shared.met(now)
             self._see_conflict(info, now)
-        elif was == info.state:  # it began anew, and knows nothing of our link or our asks
-            self.overlay.lost(info.id, now)
-            self.asks.lost(info.id)
+        else:
+            self.asks.met(info.id, info.boot)
+            if was == info.state:  # it began anew, and knows nothing of our link
+                self.overlay.lost(info.id, now)
 
     def _see_conflict(self, info: MemberInfo, now: float) -> None:
         """Two with one name: a newcomer goes, the later of two; who is in already stays.
