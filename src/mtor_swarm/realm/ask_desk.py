@@ -82,7 +82,6 @@ class AskDesk:
             ("asks", ASK_QOS, (Ask, Cancel)),
         ):
             node.create_subscription(UInt8MultiArray, topic, self._reader(topic, kinds), qos)
-        self.staff(config.workers)
 
     # What the orchestrator says and asks.
 

@@ -69,6 +69,8 @@ class Roster:
         self._folder = unit_state(config.state_dir, config.unit)
         self._workers = self._read(config)
         self.replicas = Replicas(self._workers)
+        desk.staff(self._workers)
+        desk.on_scale = self.scale
         self._there: set[str] = set()
         self.leaving: set[str] = set()
         """Those that finish their asks and are given no more."""
@@ -90,11 +92,12 @@ class Roster:
         if self._link is not None and process is not None:
             self._link.send(End(process=process, hangs=hangs))
 
-    def scale(self, worker: str, count: int) -> None:
-        """Have so many replicas of it run, within what its config allows."""
+    def scale(self, worker: str, count: int, reason: str = "") -> bool:
+        """Have so many replicas of it run, within what its config allows; False: not now."""
         known = self.replicas.workers.get(worker)
         if self._link is None or known is None or worker in self._swapping:
-            return
+            return False
+        self._node.get_logger().info(f"{worker}: {count} of it are to run: {reason}")
         count = min(max(count, known.least), known.most)
         running = self.replicas.of(worker)
         for instance in running[count:]:
@@ -103,6 +106,7 @@ class Roster:
         if count > len(running):
             self.replicas.scale(worker, count)
             self._reconcile()
+        return True
 
     def changed(self, change: WorkerChanged) -> None:
         """A worker's state is another now: perhaps a command waited for that."""
@@ -293,6 +297,7 @@ class Roster:
 
     def _take(self) -> None:
         self.replicas.take(self._workers)
+        self._desk.staff(self._workers)
         self._reconcile()
 
     def _drop(self, name: str, instance: str) -> None:
