@@ -50,9 +50,8 @@ def test_the_list_has_each_worker_and_of_those_that_run_the_process():
     assert reply.rows[1].answers == ["smoke"]
 
 
-@pytest.mark.parametrize("look", [None, lambda process, lines: given_up()])
-def test_without_a_runner_the_list_has_no_processes(look):
-    assert ask(roll(look), Query(do="list")).rows == [REFLEX, SMOKE]
+def test_without_a_runner_the_list_has_no_processes():
+    assert ask(roll(lambda *_: given_up()), Query(do="list")).rows == [REFLEX, SMOKE]
 
 
 def test_the_lines_are_those_of_the_process_that_holds_the_worker():
@@ -67,13 +66,27 @@ def test_the_lines_are_those_of_the_process_that_holds_the_worker():
     assert asked == [("core", 2)]
 
 
+def test_a_worker_that_was_replaced_is_found_under_its_own_name():
+    asked = []
+
+    def look(process, lines):
+        asked.append(process)
+        return ready(seen([]))
+
+    second = msgspec.structs.replace(SMOKE, worker="smoke_2", process="smoke_2")
+    roll_call = RollCall(lambda: ready([REFLEX, second]), look)
+    ask(roll_call, Query(do="logs", worker="smoke"))
+    with pytest.raises(AskError, match="there is no worker smok;"):
+        ask(roll_call, Query(do="logs", worker="smok"))
+    assert asked == ["smoke_2"]
+
+
 @pytest.mark.parametrize(
     ("roll_call", "worker", "said"),
     [
         (roll(), "fire", "there is no worker fire; there are reflex, smoke"),
-        (roll(None), "smoke", "nobody keeps its lines: the unit was not run by `mtor up`"),
         (roll(lambda *_: ready(seen())), "smoke", "the process smoke has never run"),
-        (roll(lambda *_: given_up()), "smoke", "the process smoke has never run"),
+        (roll(lambda *_: given_up()), "smoke", "nobody keeps its lines: the unit was not started"),
     ],
 )
 def test_why_there_are_no_lines_is_told(roll_call, worker, said):
@@ -92,9 +105,11 @@ def test_what_is_no_question_is_told_so(raw):
 
 def test_a_realm_that_ends_gives_up_the_question_and_who_gave_up_is_not_told():
     with pytest.raises(CancelledError):
-        ask(RollCall(given_up, None), Query(do="list"))
+        ask(RollCall(given_up, lambda *_: given_up()), Query(do="list"))
     slow: Future = Future()
-    answer = RollCall(lambda: slow, None).asked(msgspec.json.encode(Query(do="list")))
+    answer = RollCall(lambda: slow, lambda *_: given_up()).asked(
+        msgspec.json.encode(Query(do="list"))
+    )
     assert answer.cancel()
     slow.set_result([SMOKE])
     assert answer.cancelled()

@@ -26,14 +26,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def compose(config: RealmConfig) -> list[Any]:
     """The nodes of a core; the orchestrator first, since it brings up the others."""
     from mtor_swarm.realm.orchestrator import Orchestrator
+    from mtor_swarm.realm.rollcall import RollCall
     from mtor_swarm.workers import registry
     from mtor_swarm.workers.decision import DecisionWorker
     from mtor_swarm.workers.gossip import GossipWorker
     from mtor_swarm.workers.reflex import ReflexWorker
 
-    orchestrator = Orchestrator(config=config, kinds=registry.kinds())
+    orchestrator = Orchestrator(config=config, kinds=registry.kinds)
     gossip = GossipWorker(config=config)
     gossip.join(orchestrator.desk)
+    gossip.roll_call = RollCall(orchestrator.roll, orchestrator.roster.look)
     nodes: list[Any] = [orchestrator, ReflexWorker(config=config), gossip]
     nodes.append(DecisionWorker(config=config))
     if config.metrics_port:

@@ -20,6 +20,7 @@ COMMANDS = {
     "events": ("mtor_swarm.cli.events_tail", "show events as they happen"),
     "say": ("mtor_swarm.cli.say", "tell units what to do, and see who did it"),
     "ask": ("mtor_swarm.cli.ask", "ask units' workers something"),
+    "worker": ("mtor_swarm.cli.worker", "list, add, remove and restart workers of running units"),
     "config": ("mtor_swarm.cli.config_check", "check config files"),
     "doctor": ("mtor_swarm.cli.doctor", "show what the swarm refused, and what is lacking here"),
     "keys": ("mtor_swarm.cli.keys", "make a swarm's key; issue, revoke and list members"),
@@ -32,7 +33,7 @@ GROUPS = {
     "run": ("sim", "up", "gateway"),
     "watch": ("units", "events", "doctor"),
     "command": ("say", "ask"),
-    "manage": ("config", "keys", "models"),
+    "manage": ("worker", "config", "keys", "models"),
     "study": ("simnet",),
 }
 
@@ -46,6 +47,7 @@ examples:
   mtor say "all units hold"                  stop; each unit is named once it stands
   mtor say "all units release"               let them go on
   mtor ask                                   what can be asked of whom
+  mtor worker list                           which workers units have, and how they are
   mtor config check FILE                     file, line and key of a mistake
   mtor keys new-swarm DIR                    the key of a swarm beyond one machine
   mtor models fetch                          fetch and verify model weights

@@ -160,9 +160,10 @@ class Conversation:
 
 def table(rows: list[Row]) -> Table:
     """Where each addressee stands."""
-    found = Table("unit", "says", "speed", "", box=None)
+    measured = any(row.speed_mps is not None for row in rows)
+    found = Table("unit", "says", *["speed"] * measured, "", box=None)
     for row in rows:
-        style = _COLOURS.get(row.status, "red")
+        says = Text(row.status, style=_COLOURS.get(row.status, "red"))
         speed = "" if row.speed_mps is None else f"{row.speed_mps:.3f} m/s"
-        found.add_row(plain(row.unit), Text(row.status, style=style), speed, plain(row.reason))
+        found.add_row(plain(row.unit), says, *[speed] * measured, plain(row.reason))
     return found

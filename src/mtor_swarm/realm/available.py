@@ -40,6 +40,10 @@ class Available:
         self._offers = {name: offers for name, offers in self._offers.items() if offers}
         return news
 
+    def of(self, worker: str) -> list[str]:
+        """What this worker offers, up or not."""
+        return sorted(name for name, offers in self._offers.items() if worker in offers)
+
     def _news(self, reason: str) -> list[CapabilityChanged]:
         news = []
         for capability, offers in self._offers.items():

@@ -13,6 +13,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ from mtor_swarm.realm.available import Available
 from mtor_swarm.realm.bus import ALL, DIAGNOSTICS_QOS, OFFER_QOS, STATE_QOS, RealmBus
 from mtor_swarm.realm.diagnostics import Reporter
 from mtor_swarm.realm.flood import Flood
+from mtor_swarm.realm.rollcall import Row
 from mtor_swarm.realm.roster import Roster
 from mtor_swarm.realm.supervision import Supervisor
 from mtor_swarm.realm.watch import Watch
@@ -64,11 +66,11 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         *,
         config: RealmConfig,
         workers: Sequence[str] = WORKERS,
-        kinds: Collection[str] = (),
+        kinds: Callable[[], Collection[str]] = tuple,
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`workers` are born with the unit; of `kinds` more can be added by command."""
+        """`workers` are born with the unit; of what `kinds` tells, more are added by command."""
         super().__init__(
             "orchestrator",
             namespace=f"/{config.unit}",
@@ -84,6 +86,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             workers, config.supervision, rng=rng or random.Random(), now=clock()
         )
         self._own_words: dict[str, tuple[str, str]] = {}
+        self._faults: dict[str, str] = {}
         self._available = Available()
         self._flood = Flood()
         self._bus = RealmBus(self)
@@ -117,6 +120,32 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             worker: self._own_words.get(worker, known) if known[0] == "active" else known
             for worker, known in self._supervisor.states().items()
         }
+
+    def roll(self) -> Future[list[Row]]:
+        """Who works here, and how; from any thread. Cancelled if nobody turns this node."""
+        rows: Future[list[Row]] = Future()
+        executor = self.executor
+        if executor is None:
+            rows.cancel()
+        else:
+            executor.create_task(lambda: rows.set_result(self._rows()))
+        return rows
+
+    def _rows(self) -> list[Row]:
+        now, found = self._steady(), self.states().items()
+        return [
+            Row(
+                worker=worker,
+                state=state,
+                kind=self.roster.kind_of(worker),
+                fault=self._faults.get(worker, ""),
+                reason=reason,
+                health=self._supervisor.health(worker, now),
+                answers=self._available.of(worker),
+                process=self.roster.replicas.process_of(worker) or "core",
+            )
+            for worker, (state, reason) in found
+        ]
 
     # What comes in.
 
@@ -208,6 +237,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             self._watches[action.worker].do(action)
 
     def _report(self, change: WorkerChanged) -> None:
+        self._faults[change.worker] = change.fault
         log = self.get_logger()
         text = f"{change.worker}: {change.was} → {change.state}" + (
             f": {change.reason}" if change.reason else ""
@@ -233,6 +263,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         reason = f"{change.worker}: {change.reason or change.state}"
         self._tell(self._available.up(up, reason))
         if change.state == "removed":
+            self._faults.pop(change.worker, None)
             self._tell(self._available.forget(change.worker, reason))
         self.roster.changed(change)
 

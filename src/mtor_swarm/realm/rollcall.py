@@ -6,6 +6,7 @@ What processes run and what they wrote last, the runner of the realm knows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Annotated, Literal
@@ -19,6 +20,7 @@ from mtor_swarm.realm.errands import Seen
 KIND = "workers"
 """What this is called among the asks that members of the swarm ask each other."""
 MAX_LINES = 200
+NOBODY = "nobody keeps its lines: the unit was not started by `mtor up`"
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +64,9 @@ class RollCall:
     def __init__(
         self,
         rows: Callable[[], Future[list[Row]]],
-        look: Callable[[str, int], Future[Seen]] | None,
+        look: Callable[[str, int], Future[Seen]],
     ) -> None:
-        """`rows` tells all but `pid` and memory; `look` is the runner's, if there is one."""
+        """`rows` tells all but `pid` and memory; `look` is as `RunnerLink.look`."""
         self._rows = rows
         self._look = look
 
@@ -88,10 +90,6 @@ class RollCall:
             self._logs(query, rows.result(), answer)
 
     def _list(self, rows: list[Row], answer: Future[bytes]) -> None:
-        if self._look is None:
-            _settle(answer, Reply(rows=rows))
-            return
-
         def seen(done: Future[Seen]) -> None:
             running = {} if done.cancelled() else done.result().running
             found = [
@@ -107,18 +105,18 @@ class RollCall:
         self._look("", 0).add_done_callback(seen)
 
     def _logs(self, query: Query, rows: list[Row], answer: Future[bytes]) -> None:
-        process = {row.worker: row.process for row in rows}.get(query.worker)
+        # After one took the place of another, NAME may live on as NAME_2 alone.
+        replicas = re.compile(rf"{re.escape(query.worker)}(_\d+)?")
+        process = next((row.process for row in rows if replicas.fullmatch(row.worker)), None)
         if process is None:
             known = ", ".join(row.worker for row in rows)
             _settle(answer, AskError(f"there is no worker {query.worker}; there are {known}"))
             return
-        if self._look is None:
-            _settle(answer, AskError("nobody keeps its lines: the unit was not run by `mtor up`"))
-            return
 
         def seen(done: Future[Seen]) -> None:
-            lines = None if done.cancelled() else done.result().lines
-            if lines is None:
+            if done.cancelled():
+                _settle(answer, AskError(NOBODY))
+            elif (lines := done.result().lines) is None:
                 _settle(answer, AskError(f"the process {process} has never run"))
             else:
                 _settle(answer, Reply(process=process, lines=lines))

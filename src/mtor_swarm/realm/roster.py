@@ -7,6 +7,7 @@ of asks empties the hands of those that go. A replacement is up before what it r
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from mtor_swarm.realm import staff
 from mtor_swarm.realm import supervision_io as sv
 from mtor_swarm.realm.ask_desk import AskDesk
 from mtor_swarm.realm.bus import COMMAND_QOS
-from mtor_swarm.realm.errands import End, Ended, RunnerLink, Start, Want
+from mtor_swarm.realm.errands import End, Ended, RunnerLink, Seen, Start, Want
 from mtor_swarm.realm.replicas import Replicas
 from mtor_swarm.realm.staff import Change
 from mtor_swarm.realm.watch import UNTOLD
@@ -55,11 +56,11 @@ class Roster:
         config: RealmConfig,
         desk: AskDesk,
         *,
-        kinds: Collection[str],
+        kinds: Callable[[], Collection[str]],
         feed: Callable[[sv.Input], None],
         say: Callable[[CommandAcknowledged], None],
     ) -> None:
-        """`kinds` of workers are installed here. `feed` hands supervision an input."""
+        """`kinds` tells which are installed here now. `feed` hands supervision an input."""
         self._node = node
         self._unit = config.unit
         self._desk = desk
@@ -92,6 +93,11 @@ class Roster:
         if self._link is not None and process is not None:
             self._link.send(End(process=process, hangs=hangs))
 
+    def kind_of(self, worker: str) -> str:
+        """Of what kind it is; empty for one that the unit is born with."""
+        known = self.replicas.workers.get(self.replicas.all().get(worker, ""))
+        return known.kind if known else ""
+
     def scale(self, worker: str, count: int, reason: str = "") -> bool:
         """Have so many replicas of it run, within what its config allows; False: not now."""
         known = self.replicas.workers.get(worker)
@@ -121,6 +127,14 @@ class Roster:
             for each in waited:
                 self._pending.remove(each)
                 each.failed(change.reason)
+
+    def look(self, process: str, lines: int) -> Future[Seen]:
+        """Which processes run, and the last lines of one; cancelled if there is no runner."""
+        if self._link is not None:
+            return self._link.look(process, lines)
+        nobody: Future[Seen] = Future()
+        nobody.cancel()
+        return nobody
 
     def close(self) -> None:
         """Ask nothing more of the runner."""
@@ -183,7 +197,7 @@ class Roster:
         old, name = self._workers, change.worker
         if name in self._swapping:
             raise CommandError(f"{name} is being replaced just now: wait for that")
-        new = staff.changed(old, change, self._kinds)
+        new = staff.changed(old, change, self._kinds())
         if new != old:
             self._keep(new)
         self._acknowledge(id, "accepted")
