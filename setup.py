@@ -15,6 +15,13 @@ EXECUTABLES = {
     "mtor_sim": "mtor_swarm.cli.engine:main",
     "mtor_gateway": "mtor_swarm.cli.gateway:main",
 }
+# Kinds of workers that a config may name; other packages add theirs in the same way.
+WORKERS = {
+    "embed": "mtor_swarm.workers.embed:EmbedWorker",
+    "transformers": "mtor_swarm.workers.pipeline:PipelineWorker",
+    "openai": "mtor_swarm.workers.chat:OpenAIWorker",
+    "anthropic": "mtor_swarm.workers.chat:AnthropicWorker",
+}
 
 # rclpy for machines without a ROS 2 distribution: x86-64 Linux only. Elsewhere it is the
 # distribution's, and this extra is left out.
@@ -134,6 +141,9 @@ setup(
         "bench": BENCH,
         "dev": DEV,
     },
-    entry_points={"console_scripts": [f"{each} = {at}" for each, at in EXECUTABLES.items()]},
+    entry_points={
+        "console_scripts": [f"{each} = {at}" for each, at in EXECUTABLES.items()],
+        "mtor_swarm.workers": [f"{each} = {at}" for each, at in WORKERS.items()],
+    },
     zip_safe=False,
 )

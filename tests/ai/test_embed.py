@@ -123,7 +123,10 @@ def test_it_is_unloaded_and_loaded_again(realm: ModelRealm):
 @pytest.mark.parametrize(
     ("parameters", "told"),
     [
-        ({"model": "nothing"}, "nothing: neither a model of the manifest (coco-ssd, minilm)"),
+        (
+            {"model": "nothing"},
+            "model 'nothing': neither a model of the manifest (coco-ssd, minilm)",
+        ),
         ({"model": "nobody/nothing"}, "nobody/nothing: cannot be loaded"),
         ({"model": "coco-ssd"}, "cannot be loaded"),
         ({"memory_mib": 1 << 20}, "words needs 1048576 MiB of memory"),

@@ -52,13 +52,13 @@ def located(model: str, store: Store) -> str:
     if model in store.names:
         return str(store.path(model))
     folder = Path(os.path.expandvars(model)).expanduser()
-    if folder.is_dir():
+    if model and folder.is_dir():
         return str(folder)
     if model.count("/") == 1 and not model.startswith((".", "/", "~", "$")):
         return model
     raise ModelError(
-        f"{model}: neither a model of the manifest ({', '.join(store.names)}), nor a folder, nor "
-        "a hub's owner/name"
+        f"model {model!r}: neither a model of the manifest ({', '.join(store.names)}), nor a "
+        "folder, nor a hub's owner/name"
     )
 
 
