@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mtor_swarm.cli import main as cli
 from mtor_swarm.config import WorkerConfig
 from mtor_swarm.errors import ConfigError
 from mtor_swarm.realm import staff
@@ -113,6 +114,32 @@ def test_two_packages_with_one_kind_are_both_named(stage, packages):
     assert reason.startswith("load: two packages have a kind bell: ")
     assert "bells (bells:Bell)" in reason
     assert "chimes (chimes:Bell)" in reason
+
+
+def test_a_config_s_workers_are_checked_with_their_parameters(packages):
+    install(packages, "bells", {"bell": "Bell", "lamp": "Lamp"})
+    registry.check({"a": WorkerConfig(kind="bell", parameters={"times": 3})})
+    for wrong, said in (
+        (WorkerConfig(kind="gong"), "worker a: no kind gong is installed; there are "),
+        (WorkerConfig(kind="lamp"), "kind lamp of bells: bells:Lamp is no Worker"),
+        (WorkerConfig(kind="bell", parameters={"tune": 1}), "worker a has no parameter tune"),
+        (WorkerConfig(kind="bell", parameters={"times": 0}), "worker a: parameter times: 0 is"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            registry.check({"a": wrong})
+
+
+def test_config_check_says_what_is_wrong_with_a_worker(packages, tmp_path, capsys):
+    install(packages, "bells", {"bell": "Bell"})
+    file = tmp_path / "realm.yaml"
+    text = "unit: r1\nworkers: {a: {kind: bell, parameters: {times: TIMES}}}\n"
+    for times, code, said in (
+        ("3", 0, ", 1 more workers"),
+        ("0", 1, f"{file}: worker a: parameter times: 0 is no number from 1 to inf"),
+    ):
+        file.write_text(text.replace("TIMES", times))
+        assert cli.main(["config", "check", str(file)]) == code
+        assert said in "".join(capsys.readouterr())
 
 
 def test_a_process_makes_the_workers_that_it_holds_each_with_its_own_settings(

@@ -14,7 +14,18 @@ from mtor_swarm.models.store import ManifestConfig
 def _realm(name: str) -> str:
     realm = config.load(name, config.RealmConfig)
     seeds = ", ".join(realm.swarm.seeds) or "no seed"
-    return f"realm of {realm.unit} in swarm {realm.swarm.name} ({seeds}), mission {realm.mission}"
+    if realm.workers:
+        from mtor_swarm.workers import registry
+
+        try:
+            registry.check(realm.workers)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from None
+    more = f", {len(realm.workers)} more workers" if realm.workers else ""
+    return (
+        f"realm of {realm.unit} in swarm {realm.swarm.name} ({seeds}), mission {realm.mission}"
+        f"{more}"
+    )
 
 
 def _swarm(name: str) -> str:

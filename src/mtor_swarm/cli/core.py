@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compose(config: RealmConfig) -> list[Any]:
     """The nodes of a core; the orchestrator first, since it brings up the others."""
+    from mtor_swarm.realm import staff
     from mtor_swarm.realm.orchestrator import Orchestrator
     from mtor_swarm.realm.rollcall import RollCall
     from mtor_swarm.workers import registry
@@ -32,6 +33,8 @@ def compose(config: RealmConfig) -> list[Any]:
     from mtor_swarm.workers.gossip import GossipWorker
     from mtor_swarm.workers.reflex import ReflexWorker
 
+    kinds = {each.kind for each in config.workers.values()}
+    staff.check(config.workers, kinds)  # one that is not installed may fail alone, and later
     orchestrator = Orchestrator(config=config, kinds=registry.kinds)
     gossip = GossipWorker(config=config)
     gossip.join(orchestrator.desk)

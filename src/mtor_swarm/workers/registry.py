@@ -16,7 +16,7 @@ import msgspec
 from mtor_swarm.config import RealmConfig
 from mtor_swarm.errors import ConfigError, explain
 from mtor_swarm.paths import unit_state
-from mtor_swarm.realm import staff
+from mtor_swarm.realm import parameters, staff
 from mtor_swarm.realm.worker import Worker
 
 GROUP = "mtor_swarm.workers"
@@ -37,6 +37,17 @@ class Unmade(Worker):
 def kinds() -> list[str]:
     """The names of all kinds that are installed; imports none of them."""
     return sorted({each.name for each in entry_points(group=GROUP)})
+
+
+def check(workers: staff.Workers) -> None:
+    """Whether all of them can be made here; ConfigError names the first that cannot.
+
+    Imports their packages. Whether they load, only loading tells.
+    """
+    staff.check(workers, kinds())
+    for name, each in workers.items():
+        cls = _class(each.kind, entry_points(group=GROUP, name=each.kind))
+        parameters.check(cls.parameters, each.parameters, f"worker {name}")
 
 
 def made(name: str, kind: str, config: RealmConfig) -> Worker:
