@@ -37,7 +37,7 @@ class Helper:
         if word == "spell":
             for each in WORDS:
                 tell(each)
-            return "".join(WORDS)
+            return {"text": "".join(WORDS)}
         if word == "brood":
             self.began.set()
             if ask.cancelled.wait(PATIENCE_S):
@@ -94,6 +94,8 @@ def test_what_is_not_answered_is_told_with_its_reason(mtor, capsys) -> None:
     assert "sing" in capsys.readouterr().err
     assert mtor("echo", "hi", "--unit", "r9") == 1
     assert "no unit r9" in capsys.readouterr().err
+    assert mtor("echo", "--file", "/nowhere/cat.jpg") == 2
+    assert "/nowhere/cat.jpg: cannot be read" in capsys.readouterr().err
 
 
 def test_ctrl_c_cancels_the_ask_where_it_is_worked_on(mtor, helper: Helper) -> None:

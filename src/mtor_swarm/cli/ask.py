@@ -44,7 +44,7 @@ one is asked that would answer soonest. A unit that cannot itself asks a peer th
   mtor ask detect --file cat.jpg --trace       and show its way: queue, worker, peer
 
 In a swarm with keys, those of an operator or sysop are needed: name that folder with --keys.
-Ctrl-C cancels. Exit codes: 0 answered, 1 not.
+Ctrl-C cancels. Exit codes: 0 answered, 1 not, 2 cannot be asked.
 """
 
 
@@ -76,7 +76,9 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="an option for the worker; may be given several times",
     )
     parser.add_argument("--out", metavar="FILE", help="write the answer there")
-    parser.add_argument("--stream", action="store_true", help="print the parts as they come")
+    parser.add_argument(
+        "--stream", action="store_true", help="print the parts of a text as they come, instead"
+    )
     parser.add_argument("--trace", action="store_true", help="show the way of the ask, on stderr")
     parser.add_argument(
         "--timeout",
@@ -100,7 +102,7 @@ def _run(args: argparse.Namespace, observer: Observer) -> int:
     if not args.capability:
         console().print(offers(settled(observer)["units"]))
         return 0
-    ask = question(args)
+    ask: Ask = args.ask
     unit = args.unit or whom(settled(observer)["units"], args.capability)
     for snapshot in settling(observer):
         if unit in snapshot["units"]:
@@ -117,8 +119,13 @@ def _run(args: argparse.Namespace, observer: Observer) -> int:
     return 0
 
 
-run = watched(_run)
-"""Ask, and print the answer; 1 if there is none."""
+_joined = watched(_run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask, and print the answer; 1 if there is none. ConfigError if it cannot even be asked."""
+    args.ask = question(args) if args.capability else None
+    return _joined(args)
 
 
 def question(args: argparse.Namespace) -> Ask:
@@ -182,7 +189,7 @@ def _offers(unit: dict[str, Any]) -> dict[str, float]:
 
 
 def _give(answer: Answer, out: str | None, shown: str) -> None:
-    """The answer: into the file, or to standard output if that can show it and has not yet."""
+    """The answer: into the file, or to standard output if that can show it and shows no parts."""
     text = answer.kind.startswith("text/") or answer.kind == "application/json"
     if out:
         try:
@@ -190,9 +197,8 @@ def _give(answer: Answer, out: str | None, shown: str) -> None:
         except OSError as error:
             raise ConfigError(f"{out}: cannot be written: {error.strerror}") from None
     elif text:
-        said = answer.payload.decode(errors="replace")
-        if said != shown:
-            print(_plain(said))
+        if not shown:
+            print(_plain(answer.payload.decode(errors="replace")))
     elif sys.stdout.isatty():
         print(f"{len(answer.payload)} bytes of {plain(answer.kind)}: name a file with --out")
     else:
