@@ -33,10 +33,11 @@ LATE_S = 3.0
 MAX_WAITING = 4096
 _HELP = """\
 Asks a unit for something that its workers can do, and prints the answer. Without a CAPABILITY it
-shows which units can be asked for what, and how long an ask would wait there. Without --unit the
-one is asked that would answer soonest. A unit that cannot itself asks a peer that can.
+shows which units lend what, and how long an ask would wait there; what a unit keeps to itself you
+can ask of it too (--unit). Else the one is asked that would answer soonest. A unit that cannot
+itself asks a peer that can.
 
-  mtor ask                                     what can be asked of whom
+  mtor ask                                     who lends what
   mtor ask chat "Where would you look for a cat?" --stream
   mtor ask detect --file cat.jpg --unit r2 | jq
   mtor ask embed '["cat", "dog"]' --kind application/json
