@@ -1,4 +1,4 @@
-"""`mtor models`: what models there are, fetching their weights, checking them."""
+"""`mtor models`: what models there are, fetching their weights, checking and trying them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from mtor_swarm.cli import models_try
 from mtor_swarm.errors import ModelError
 from mtor_swarm.models.store import Entry, Store
 
@@ -24,7 +25,7 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `models` and its verbs to `mtor`'s commands; each sets `run(args) -> exit code`."""
     models = sub.add_parser(
         "models",
-        help="list, fetch and verify model weights",
+        help="list, fetch, verify and try models",
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -33,8 +34,14 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         ("list", _list, "show every model: capability, licence, state, size"),
         ("fetch", _fetch, "fetch, verify and convert weights that are absent or corrupt"),
         ("verify", _verify, "check stored weights against their checksums; exit 1 if corrupt"),
+        ("try", models_try.run, "compare models on your own files: speed, memory, accuracy"),
     ):
-        verb = verbs.add_parser(name, help=told, description=f"{told[0].upper()}{told[1:]}.")
+        verb = verbs.add_parser(
+            name,
+            help=told,
+            description=models_try.HELP if name == "try" else f"{told[0].upper()}{told[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         verb.add_argument(
             "--manifest", default="", metavar="FILE", help="another manifest than the one shipped"
         )
@@ -42,6 +49,8 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
             verb.add_argument(
                 "names", nargs="*", metavar="NAME", help="models to fetch; none: all of them"
             )
+        elif name == "try":
+            models_try.add(verb)
         verb.set_defaults(run=run)
 
 
