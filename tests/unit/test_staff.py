@@ -128,6 +128,12 @@ def test_each_process_knows_its_members_and_each_worker_its_process():
         staff.process_of(workers, "embed_5")
 
 
+def test_a_worker_of_a_kind_that_is_gone_stands_in_no_others_way():
+    workers = {"old": WorkerConfig(kind="gone"), **WORKERS}
+    change = staff.Change(do="remove", worker="smoke")
+    assert "smoke" not in staff.changed(workers, change, {"embed", ALARM.kind})
+
+
 def test_what_changed_holds_until_the_unit_starts_anew(tmp_path):
     config = RealmConfig(unit="r1", workers=WORKERS)
     folder = tmp_path / "r1"

@@ -75,6 +75,8 @@ class AskDesk:
         self._workers: dict[str, Any] = {}
         self._heard: set[str] = set()
         self._drained: dict[str, Callable[[], None]] = {}
+        self._offering: set[str] = set()
+        self._ready: dict[str, Callable[[], None]] = {}
         self._answers = node.create_publisher(UInt8MultiArray, "answers", ASK_QOS)
         for topic, qos, kinds in (
             ("worked", ASK_QOS, (Part, Answer)),
@@ -85,21 +87,39 @@ class AskDesk:
 
     # What the orchestrator says and asks.
 
+    def worker_expected(self, worker: str) -> None:
+        """It will come: its topic is made at once, so that it is found soon."""
+        self._line(worker)
+
     def worker_active(self, worker: str) -> None:
         """It is active: asks may go to it."""
         self._up.add(worker)
         self._line(worker)
         if worker in self._heard:
             self._feed(WorkerActive(worker))
+            self._tell_ready(worker)
+
+    def offering(self, worker: str) -> bool:
+        """Whether it has said what it can be asked."""
+        return worker in self._offering
+
+    def when_ready(self, worker: str, then: Callable[[], None]) -> None:
+        """Call `then` as soon as asks can go to it: it is active, offers something, and hears."""
+        self._ready[worker] = then
+        self._tell_ready(worker)
+
+    def _tell_ready(self, worker: str) -> None:
+        if worker in self._ready and worker in self._up & self._heard & self._offering:
+            self._ready.pop(worker)()
 
     def worker_gone(self, worker: str, reason: str, *, forget: bool = False) -> None:
         """It is active no more, dead or not: what it had goes to others; again if it was told."""
         self._up.discard(worker)
         self._drained.pop(worker, None)
         self._feed(WorkerGone(worker, reason, forget))
-        if forget and worker in self._workers:
-            self._heard.discard(worker)
-            self._node.destroy_publisher(self._workers.pop(worker))
+        if forget:
+            self._ready.pop(worker, None)
+            self._offering.discard(worker)
 
     def staff(self, workers: Mapping[str, WorkerConfig]) -> None:
         """These are the configured workers from now on: who may have replicas, or sleep."""
@@ -139,6 +159,9 @@ class AskDesk:
             if isinstance(said, Offer):
                 self._line(said.worker)
             self._feed(said)  # the kinds of these topics are all inputs
+            if isinstance(said, Offer):
+                self._offering.add(said.worker)
+                self._tell_ready(said.worker)
 
         return read
 
@@ -152,6 +175,7 @@ class AskDesk:
                 self._heard.add(worker)
                 if worker in self._up:
                     self._feed(WorkerActive(worker))
+                    self._tell_ready(worker)
             elif not info.current_count:
                 self._heard.discard(worker)
                 self._feed(WorkerGone(worker, "it hears no asks any more"))

@@ -188,7 +188,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             self._feed(sv.WorkerFailed(change.worker, change.reason))
         if change.state == change.was:  # it is a fault
             self._feed(sv.Worked(change.worker, False))
-        elif change.worker in self._watches:
+        elif change.worker in self._supervisor.states():
             self._own_words.pop(change.worker, None)
             if change.state in ("degraded", "failed"):
                 self._own_words[change.worker] = (change.state, change.reason)
@@ -218,8 +218,6 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
                 self._watches[event.worker] = self._watch(event.worker)
             for action in self._supervisor.handle(event, self._steady()):
                 self._do(action)
-            if isinstance(event, sv.WorkerRemoved) and event.worker in self._watches:
-                self._watches.pop(event.worker).close()
             self._inputs.popleft()
 
     # What goes out.

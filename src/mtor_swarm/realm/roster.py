@@ -31,7 +31,11 @@ from mtor_swarm.realm.worker import STEADY
 
 DRAIN_S = 30.0
 """A worker that is to go may finish its asks within this; the rest go to others."""
+READY_S = 10.0
+"""So long a worker that is active may take to hear asks."""
 MAX_PENDING = 64
+MAX_NAMES = 512
+"""Of workers that came and went, as long as the unit runs."""
 FIXED = (
     "the workers of this unit are fixed, since it was not started by `mtor up`: "
     "write it into the unit's config and start it anew"
@@ -45,6 +49,7 @@ class _Pending:
     worker: str
     up: Callable[[], None]
     failed: Callable[[str], None]
+    replaces: Collection[str] = ()
 
 
 class Roster:
@@ -73,6 +78,7 @@ class Roster:
         desk.staff(self._workers)
         desk.on_scale = self.scale
         self._there: set[str] = set()
+        self._names: set[str] = set()  # each has ties in ROS that stay (`Watch`)
         self.leaving: set[str] = set()
         """Those that finish their asks and are given no more."""
         self._swapping: set[str] = set()
@@ -120,7 +126,7 @@ class Roster:
         if change.state in ("active", "degraded"):
             for each in waited:
                 self._pending.remove(each)
-                each.up()
+                self._when_ready(each)
         elif change.fault and change.state in ("failed", "quarantined"):
             if UNTOLD in change.reason and change.state == "failed":
                 return  # it says in a moment why, or fails again
@@ -158,8 +164,10 @@ class Roster:
             self._feed(sv.WorkerRemoved(instance))
         for instance in wanted:
             if instance not in self._there:
+                self._desk.worker_expected(instance)
                 self._feed(sv.WorkerAdded(instance))
         self._there = set(wanted)
+        self._names |= self._there
         if self._link is not None:
             self._link.send(Want(processes=self.replicas.wanted()))
 
@@ -195,6 +203,8 @@ class Roster:
         if len(self._pending) >= MAX_PENDING:
             raise CommandError("too many changes are under way: wait for those, or restart it")
         old, name = self._workers, change.worker
+        if len(self._names) >= MAX_NAMES and change.do == "add":
+            raise CommandError(f"{MAX_NAMES} names were used for workers: start the unit anew")
         if name in self._swapping:
             raise CommandError(f"{name} is being replaced just now: wait for that")
         new = staff.changed(old, change, self._kinds())
@@ -287,7 +297,7 @@ class Roster:
                 self._take()
             self._acknowledge(id, "refused", f"{reason}; {', '.join(olds)} goes on")
 
-        self._pending.append(_Pending(new, up, failed))
+        self._pending.append(_Pending(new, up, failed, olds))
 
     def _await(self, id: str, workers: list[str]) -> None:
         """Acknowledge the command when all of them are up, or one has failed."""
@@ -325,6 +335,20 @@ class Roster:
     def _link_end(self, process: str | None) -> None:
         if self._link is not None and process is not None:
             self._link.send(End(process=process))
+
+    def _when_ready(self, pending: _Pending) -> None:
+        """Go on once asks can go to it; one that offers nothing is not waited for for long."""
+        waits = [True]
+
+        def go_on() -> None:
+            if waits:
+                waits.clear()
+                cancel()
+                pending.up()
+
+        offers = any(self._desk.offering(each) for each in (pending.worker, *pending.replaces))
+        cancel = self._once(READY_S if offers else READY_S / 10, go_on)
+        self._desk.when_ready(pending.worker, go_on)
 
     def _drain(self, instance: str, then: Callable[[], None]) -> None:
         """No more asks for it, and `then`, once, when its hands are empty or time is up."""

@@ -76,19 +76,22 @@ def changed(workers: Workers, change: Change, kinds: Collection[str]) -> dict[st
             raise CommandError(f"it does not say of what kind {name} is to be")
         found[name] = change.config
     try:
-        return check(found, kinds)
+        return check(found, kinds, only=name)
     except ConfigError as error:
         raise CommandError(str(error)) from None
 
 
-def check(workers: Workers, kinds: Collection[str]) -> dict[str, WorkerConfig]:
-    """The workers, if they can be; ConfigError names the one that cannot, and what to do."""
+def check(workers: Workers, kinds: Collection[str], *, only: str = "") -> dict[str, WorkerConfig]:
+    """The workers, if they can be; ConfigError names the one that cannot, and what to do.
+
+    With `only`, the kind of that one alone is looked at: another's must not stand in its way.
+    """
     if len(workers) > MOST:
         raise ConfigError(f"{len(workers)} workers; {MOST} at most")
     for name, each in workers.items():
         if name in BUILT_IN:
             raise ConfigError(f"worker {name}: that is a built-in one's name; give it another")
-        if each.kind not in kinds:
+        if each.kind not in kinds and only in ("", name):
             raise ConfigError(
                 f"worker {name}: no kind {each.kind} is installed; there are {_list(kinds)}"
             )

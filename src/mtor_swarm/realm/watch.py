@@ -19,7 +19,11 @@ UNTOLD = "failed; its log says why"
 
 
 class Watch:
-    """Tells `feed` what is seen and heard of one worker; asks of it what supervision wants."""
+    """Tells `feed` what is seen and heard of one worker; asks of it what supervision wants.
+
+    It stays for as long as the node, since the worker may come back, and since the EventsExecutor
+    crashes (SIGSEGV) now and then when what has QoS events is destroyed while it turns.
+    """
 
     def __init__(
         self,
@@ -31,14 +35,13 @@ class Watch:
         was_late: Callable[[], bool],
     ) -> None:
         """`was_late`: whether this process itself stood still, and so cannot trust what it saw."""
-        self._node = node
         self._worker = worker
         self._feed = feed
         self._was_late = was_late
         self._pending: list[tuple[int, Any, Any]] = []
         self._change = node.create_client(ChangeState, f"{worker}/change_state")
         self._get = node.create_client(GetState, f"{worker}/get_state")
-        self._heart = node.create_subscription(
+        node.create_subscription(
             String,
             f"{worker}/heartbeat",
             lambda _: None,  # nothing is ever sent: only the writer's liveliness counts
@@ -63,15 +66,6 @@ class Watch:
             else Transition.TRANSITION_ACTIVATE
         )
         self._call(self._change, request, action.turn, self._on_transition)
-
-    def close(self) -> None:
-        """Hear and ask nothing more."""
-        for _, client, future in self._pending:
-            client.remove_pending_request(future)
-        self._pending.clear()
-        self._node.destroy_subscription(self._heart)
-        self._node.destroy_client(self._change)
-        self._node.destroy_client(self._get)
 
     def _on_liveliness(self, info: Any) -> None:
         if info.alive_count == 0:
