@@ -116,6 +116,17 @@ def test_what_a_realm_has_no_time_for_goes_to_a_peer_and_the_rest_stays(crew: Cr
     assert {each.worker for each in found} == {"helper", "r2/helper"}
 
 
+def test_more_asks_than_a_peer_takes_at_a_time_wait_and_are_all_answered(crew: Crew) -> None:
+    r1 = realm(crew, "r1")
+    realm(crew, "r2", backwards)
+    knows(r1, "r2")
+    picture = bytes(range(256)) * (ask_wire.MAX_PAYLOAD_BYTES // 256)
+    asks = [r1.ask(b"%d" % number) for number in range(250)]
+    assert answer(r1.ask(picture)).payload == picture[::-1]
+    for number, each in enumerate(asks):
+        assert answer(each).payload == (b"%d" % number)[::-1]
+
+
 def test_what_is_not_lent_is_neither_told_of_nor_answered(crew: Crew) -> None:
     r1 = realm(crew, "r1")
     realm(crew, "r2", backwards, Capability("echo", lend=False))

@@ -119,8 +119,8 @@ class Play:
     def fail(self, which: str, reason="it broke", **more) -> None:
         self.answer(which, ok=False, retryable=True, reason=reason, **more)
 
-    def unlent(self, which: str) -> None:
-        self.feed(Unlent(which, self.turn(which)))
+    def unlent(self, which: str, *, full: bool = False) -> None:
+        self.feed(Unlent(which, self.turn(which), full))
 
     def drain(self, name: str) -> None:
         self.feed(WorkerDraining(name))

@@ -194,13 +194,62 @@ def test_what_was_borrowed_may_not_be_borrowed_on():
     assert play.final(which).reason == "r1 does not lend see"
 
 
-def test_borrowed_asks_are_bounded(monkeypatch):
+def test_borrowed_asks_are_bounded_and_the_others_wait_for_their_turn(monkeypatch):
     monkeypatch.setattr(asks_module, "MAX_BORROWED", 1)
     play = Play(BORROWING)
+    first = play.ask()
+    second, third = play.ask(stream=True), play.ask()
+    assert [each.askid for each in play.borrowed] == [first]
+    assert play.statuses(second) == ["queued 1"]
+    play.answer(first)
+    assert [each.askid for each in play.borrowed] == [first, second]
+    play.fail(second, "r3 is gone")
+    assert [each.askid for each in play.borrowed] == [first, second, second]
+    play.answer(second)
+    play.answer(third)
+    assert play.final(third).ok
+
+
+def test_where_peers_have_no_room_asks_wait_and_are_offered_again():
+    play = Play(BORROWING)
+    first, second = play.ask(), play.ask(timeout_s=9.0)
+    play.unlent(first, full=True)
+    assert not play.finals(first)
+    assert len(play.borrowed) == 2
+    late = play.ask()
+    assert len(play.borrowed) == 2, "none overtakes those that wait"
+    play.answer(second)
+    assert [each.askid for each in play.borrowed] == [first, second, first]
+    play.unlent(first, full=True)
+    play.wait(asks_module.FULL_S)
+    assert {each.askid for each in play.borrowed[3:]} == {first, late}
+    for each in (first, late):
+        play.answer(each)
+        assert play.final(each).ok
+    play.wait(asks_module.FULL_S)
     play.ask()
-    refused = play.final(play.ask())
-    assert "has nobody" in refused.reason
-    assert len(play.borrowed) == 1
+    assert len(play.borrowed) == 6, "there is room again"
+
+
+def test_an_ask_for_which_no_peer_finds_room_in_time_is_refused():
+    play = Play(BORROWING)
+    which = play.ask(timeout_s=5.0)
+    for _ in range(50):
+        if len(play.borrowed) and not play.finals(which):
+            play.unlent(which, full=True)
+        play.wait(asks_module.FULL_S)
+    assert play.final(which).retryable
+    assert "nobody was free for see within 5 s" in play.final(which).reason
+
+
+def test_what_no_peer_lends_any_more_does_not_wait():
+    play = Play(BORROWING)
+    first, second = play.ask(), play.ask()
+    play.unlent(first, full=True)
+    play.wait(asks_module.FULL_S)
+    play.unlent(first)
+    assert "has nobody" in play.final(first).reason
+    play.answer(second)
 
 
 def test_news_of_a_loan_that_is_over_or_never_was_is_dropped():

@@ -42,6 +42,9 @@ class Play:
         loan = self.lend(number, timeout_s)
         return loan.unit if loan else ""
 
+    def is_full(self, number: int = 1) -> bool:
+        return self.lending.is_full(ask(number), self.now)
+
     def end(self, loan: Loan | None, ok: bool = True, **more) -> None:
         assert loan is not None
         self.lending.ended(loan, Answer(askid=loan.askid, ok=ok, **more), self.now)
@@ -180,9 +183,13 @@ def test_who_answers_fast_is_thought_to_answer_fast() -> None:
 
 def test_one_peer_has_so_many_of_our_asks_at_a_time() -> None:
     play = Play(r2=0.0)
+    assert not Play().is_full()
+    assert not play.is_full()
     loans = [play.lend(number) for number in range(lending.MOST_EACH)]
     assert play.whom(number=99) == ""
+    assert play.is_full(number=99)
     play.end(loans[0])
+    assert not play.is_full(number=99)
     assert play.whom(number=99) == "r2"
 
 

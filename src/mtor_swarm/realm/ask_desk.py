@@ -55,8 +55,9 @@ class AskDesk:
     def __init__(
         self, node: Node, config: RealmConfig, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.borrower: Callable[[Ask, Tell], bool] | None = None
-        """Asks a peer, and tells what comes of it; False: none will. It must not block."""
+        self.borrower: Callable[[Ask, Tell], bool | None] | None = None
+        """Asks a peer, and tells what comes of it; False: none will, None: none has room just now.
+        It must not block."""
         self.unborrow: Callable[[Cancel], None] | None = None
         """Nobody waits any more for what was borrowed."""
         self.on_worked: Callable[[Worked], None] | None = None
@@ -232,8 +233,9 @@ class AskDesk:
             if executor is not None:
                 executor.create_task(self._feed, turned)
 
-        if self.borrower is None or not self.borrower(ask, tell):
-            self._feed(Unlent(ask.askid, turn))
+        lent = self.borrower(ask, tell) if self.borrower is not None else False
+        if not lent:
+            self._feed(Unlent(ask.askid, turn, full=lent is None))
 
     def _send(self, publisher: Any, said: Said) -> None:
         try:

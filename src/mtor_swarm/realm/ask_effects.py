@@ -43,10 +43,11 @@ class WorkerGone:
 
 @dataclass(frozen=True)
 class Unlent:
-    """No peer takes it."""
+    """No peer takes it. `full`: some would, but have no room just now."""
 
     askid: str
     turn: int
+    full: bool = False
 
 
 @dataclass(frozen=True)

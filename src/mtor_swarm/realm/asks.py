@@ -38,6 +38,8 @@ from mtor_swarm.realm.scaling import Scaling
 
 MAX_BORROWED = 64
 """Asks that are at peers at a time."""
+FULL_S, OFFERED_AGAIN = 0.2, 8
+"""While peers have no room so many that wait are offered them again, so often."""
 OVERLOADED_S = 0.5
 """An ask that would wait for longer is offered to peers."""
 START_S, NEWS_S = 2.0, 1.0
@@ -61,6 +63,8 @@ class Asks:
         self._tries = Tries(self._out, self._roster, room=self._pump)
         self._timer_s: float | None = None
         self._news_until_s = now + START_S
+        self._full: set[str] = set()
+        """What peers lend, but have no room for just now."""
         self._table: dict[type[Any], Callable[[Any], None]] = {
             Ask: self._asked,
             Cancel: self._cancelled,
@@ -221,6 +225,8 @@ class Asks:
             self._ledger.finish(pending, answer, steps=steps)
         if slot is not None:
             self._pump(slot.offer.capability)
+        elif pending is not None and pending.ask.capability in self._full:
+            self._offer_again(pending.ask.capability, 1)
 
     def _pause(self, slot: Slot, wait_s: float) -> None:
         """Leave it alone for a while: it says that it is busy."""
@@ -241,7 +247,9 @@ class Asks:
         attempt = self._tries.find(unlent.turn, unlent.askid)
         if attempt is not None and attempt.slot is None and attempt.pending is not None:
             self._tries.over(attempt)
-            attempt.pending.may_borrow = False
+            attempt.pending.may_borrow = unlent.full
+            if unlent.full:
+                self._peers_full(attempt.pending.ask.capability)
             self._queue(attempt.pending)
 
     # Workers come and go.
@@ -322,6 +330,8 @@ class Asks:
             self._ledger.tell(pending, "loading", place=place, wait_s=load_s)
             again_s = max(now + NEWS_S, self._news_until_s)
             self._out.alarms.set(again_s, lambda _: self._resettle(pending))
+        elif not known and self._is_borrowable(pending) and capability in self._full:
+            self._ledger.tell(pending, "queued", place=self._waiting.place(pending))
         elif not known:
             has = ", ".join(self._roster.capabilities()) or "nothing yet"
             self._ledger.end(pending, f"{self._unit} has nobody for {capability!r}, only: {has}")
@@ -338,13 +348,36 @@ class Asks:
             self._settle(pending)
 
     def _borrow(self, pending: Pending) -> bool:
-        if not self._config.borrow or pending.ask.hops or not pending.may_borrow:
+        if not self._is_borrowable(pending) or pending.ask.capability in self._full:
             return False
         if self._tries.borrowed >= MAX_BORROWED:
+            self._peers_full(pending.ask.capability)
             return False
         self._waiting.remove(pending)
         self._tries.hand(pending, None)
         return True
+
+    def _is_borrowable(self, pending: Pending) -> bool:
+        return self._config.borrow and not pending.ask.hops and pending.may_borrow
+
+    def _peers_full(self, capability: str) -> None:
+        """Peers lend it, but not now: what waits for it is offered to them again in a while."""
+        if capability not in self._full:
+            self._full.add(capability)
+            self._out.alarms.set(self._out.now + FULL_S, lambda _: self._peers_again(capability))
+
+    def _peers_again(self, capability: str) -> None:
+        self._full.discard(capability)
+        if self._offer_again(capability, OFFERED_AGAIN):
+            self._peers_full(capability)
+
+    def _offer_again(self, capability: str, most: int) -> bool:
+        """Offer peers so many of those that wait; whether there are any."""
+        able = [each for each in self._waiting.of(capability) if self._is_borrowable(each)]
+        for pending in able[: min(most, MAX_BORROWED - self._tries.borrowed)]:
+            self._waiting.remove(pending)
+            self._tries.hand(pending, None)
+        return bool(able)
 
     def _retry(self, pending: Pending, who: str, reason: str) -> None:
         pending.reason = reason

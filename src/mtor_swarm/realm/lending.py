@@ -138,15 +138,24 @@ class Lending:
             wait_s = AVOID_S if answer.retry_s is None else answer.retry_s
             lender.avoid_until_s = now + min(wait_s, 60.0)
 
-    def _able(self, ask: Ask, now: float) -> list[str]:
+    def is_full(self, ask: Ask, now: float) -> bool:
+        """Whether some peer lends it, but none has room for this ask just now."""
+        return bool(self._offering(ask)) and not self._able(ask, now)
+
+    def _offering(self, ask: Ask) -> list[str]:
         failed = self._failed.get(ask.askid, ())
         return [
             member
             for member, each in self._lenders.items()
-            if ask.capability in each.offers
-            and each.loans < MOST_EACH
-            and each.avoid_until_s <= now
-            and member not in failed
+            if ask.capability in each.offers and member not in failed
+        ]
+
+    def _able(self, ask: Ask, now: float) -> list[str]:
+        lenders = ((each, self._lenders[each]) for each in self._offering(ask))
+        return [
+            member
+            for member, each in lenders
+            if each.loans < MOST_EACH and each.avoid_until_s <= now
         ]
 
     def _score(self, lender: _Lender, capability: str, lost: float) -> float:

@@ -98,16 +98,21 @@ class Loans:
         with self._lock:
             self._lending.gone(member)
 
-    def borrow(self, ask: Ask, tell: Callable[[Said], None]) -> bool:
-        """Ask a peer, and tell what comes of it; False: none is worth asking."""
+    def borrow(self, ask: Ask, tell: Callable[[Said], None]) -> bool | None:
+        """Ask a peer, and tell what comes of it.
+
+        False: none is worth asking; None: none of those that lend it has room just now.
+        """
         driver, desk = self._driver, self._desk
         if driver is None or desk is None:
             return False
         own_wait_s = desk.expected_wait_s(ask.capability)
         with self._lock:
-            loan = self._lending.lend(ask, own_wait_s, driver.loss, time.monotonic())
+            now = time.monotonic()
+            loan = self._lending.lend(ask, own_wait_s, driver.loss, now)
+            full = loan is None and self._lending.is_full(ask, now)
         if loan is None:
-            return False
+            return None if full else False
         tell(Status(askid=ask.askid, state="borrowed", worker=loan.unit))
         raw = ask_wire.encode(replace(ask, turn=0))
         part = partial(self._part, loan, tell)
