@@ -1,0 +1,1 @@
+"""What `benchmarks.realm` measures, a part each."""
