@@ -32,7 +32,7 @@ LIMITS = SupervisionConfig(
     restart_most_s=0.2,
     failures_in_window=4,
     restarts_in_window=1000,
-    configure_timeout_s=6.0,
+    configure_timeout_s=10.0,
     quarantine_s=2.0,
 )
 

@@ -100,6 +100,14 @@ def test_a_process_that_stands_still_is_ended_and_called_a_hang():
     assert "[r1.core] heard seer hang: it hung" in lines
 
 
+def test_the_end_of_one_that_is_not_there_is_told_too():
+    lines = run(
+        "want('seer'); hear(); link.send(End(process='seer')); hear(); rest()",
+        seer="raise SystemExit(3)",
+    )
+    assert "[r1.core] heard seer : it was not there" in lines
+
+
 def test_one_that_hangs_shows_where(tmp_path):
     mark = tmp_path / "stuck"
     lines = run(

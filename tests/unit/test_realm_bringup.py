@@ -9,13 +9,19 @@ import pytest
 from mtor_swarm.realm.restarts import delay_s
 from mtor_swarm.realm.supervision import PATIENCE_S
 from mtor_swarm.realm.supervision_io import (
+    Flooded,
     LivelinessLost,
     PerhapsUnheard,
+    ProcessEnded,
+    RestartWanted,
     StateKnown,
     Tick,
     TransitionDone,
     TransitionFailed,
+    Worked,
+    WorkerAdded,
     WorkerFailed,
+    WorkerRemoved,
     WorkerSeen,
 )
 from tests.unit.supervision_play import CONFIG, Play
@@ -87,7 +93,7 @@ def test_chance_events_in_any_order_leave_no_worker_without_a_way_on():
     for _ in range(200):
         play = Play("a", "b")
         for _ in range(60):
-            name = rng.choice("ab")
+            name = rng.choice("abc")
             turn = play.turns.get(name, 0) - rng.choice((0, 0, 0, 1))
             label = rng.choice(("unconfigured", "inactive", "active", "finalized"))
             event = rng.choice(
@@ -99,10 +105,22 @@ def test_chance_events_in_any_order_leave_no_worker_without_a_way_on():
                     TransitionFailed(name, turn, "x"),
                     PerhapsUnheard(name, turn),
                     WorkerFailed(name, "y"),
+                    WorkerSeen(name, 2),
+                    ProcessEnded(name, rng.choice(("", "crash", "memory", "config")), "z"),
+                    Worked(name, rng.random() < 0.5, rng.random()),
+                    Flooded(name, 999.0),
+                    RestartWanted(name),
+                    WorkerAdded("c"),
+                    WorkerRemoved("c"),
                     Tick(),
                 )
             )
             play.now += rng.random()
             play._handle(event)
             states = {play.state("a"), play.state("b")}
-            assert play.timer is not None or states <= {"absent", "silent", "active"}
+            assert play.timer is not None or states <= {
+                "absent",
+                "silent",
+                "active",
+                "degraded",
+            }

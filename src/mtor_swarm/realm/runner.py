@@ -252,7 +252,9 @@ class Runner:
             self._send(self._seen(errand))
         elif isinstance(errand, Start | End) and errand.process in self._children:
             child = self._children[errand.process]
-            if isinstance(errand, End):
+            if isinstance(errand, End) and child.process is None and child.wanted:
+                self._send(Ended(process=errand.process, fault="", reason="it was not there"))
+            elif isinstance(errand, End):
                 self._end(child, hangs=errand.hangs)
             elif child.process is None and not self._stopping:
                 child.due_s = time.monotonic()

@@ -246,7 +246,8 @@ class Supervisor:
         if record.step == "ask" and record.asks < ASKS:
             self._ask(record, now, again=True)
         elif record.step == "ask":
-            self._fail(record, "load", f"is alive, but left {ASKS} questions unanswered", now)
+            self._fail(record, "hang", f"is alive, but left {ASKS} questions unanswered", now)
+            self._kill(record, now, hangs=True)
         elif record.state == "silent":
             self._kill(record, now, hangs=True)
         elif record.state == "absent":
@@ -270,9 +271,8 @@ class Supervisor:
         for record in self._records.values():
             if record.step == "turn":
                 self._ask(record, now)
-            if record.built_in and record.state in _BRINGING_UP:
-                return
-            if record.built_in and record.state == "absent" and now < self._patient_until:
+            hoped_for = record.state == "absent" and now < self._patient_until
+            if record.built_in and (hoped_for or record.state in _BRINGING_UP):
                 return
 
     def _begin(self, record: Record) -> None:
