@@ -9,7 +9,7 @@ and whose object is a subclass of `Worker` that is made with `name` and `config`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,6 +18,9 @@ from mtor_swarm.errors import ConfigError, explain
 from mtor_swarm.paths import unit_state
 from mtor_swarm.realm import parameters, staff
 from mtor_swarm.realm.worker import Worker
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "mtor_swarm.workers"
 
@@ -36,7 +39,7 @@ class Unmade(Worker):
 
 def kinds() -> list[str]:
     """The names of all kinds that are installed; imports none of them."""
-    return sorted({each.name for each in entry_points(group=GROUP)})
+    return sorted({each.name for each in _entry_points()})
 
 
 def check(workers: staff.Workers) -> None:
@@ -46,14 +49,14 @@ def check(workers: staff.Workers) -> None:
     """
     staff.check(workers, kinds())
     for name, each in workers.items():
-        cls = _class(each.kind, entry_points(group=GROUP, name=each.kind))
+        cls = _class(each.kind, _entry_points(name=each.kind))
         parameters.check(cls.parameters, each.parameters, f"worker {name}")
 
 
 def made(name: str, kind: str, config: RealmConfig) -> Worker:
     """A worker of this kind; an `Unmade` one if that cannot be, whatever its package raises."""
     try:
-        return _class(kind, entry_points(group=GROUP, name=kind))(name=name, config=config)
+        return _class(kind, _entry_points(name=kind))(name=name, config=config)
     except Exception as error:  # a third party's import and constructor may raise anything
         return Unmade(name=name, config=config, error=error)
 
@@ -67,6 +70,13 @@ def members(config: RealmConfig, process: str, *, needed: bool = False) -> list[
         raise ConfigError(f"{config.unit} has no process {process} of workers; it has {known}")
     config = msgspec.structs.replace(config, workers=found)
     return [made(name, each.kind, config) for name, each in found.items()]
+
+
+def _entry_points(name: str | None = None) -> Iterable[EntryPoint]:
+    from importlib.metadata import entry_points  # 2 MiB, which a core without such workers saves
+
+    found = entry_points(group=GROUP)
+    return found if name is None else found.select(name=name)
 
 
 def _class(kind: str, found: Iterable[EntryPoint]) -> type[Worker]:
