@@ -17,6 +17,7 @@ from mtor_swarm.realm.capability import Capability
 from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.driver import SwarmDriver
 from mtor_swarm.swarm.observer import Observer
+from mtor_swarm.workers import lending
 
 from .crew import Crew
 from .crowd import PATIENCE_S, wait_until
@@ -116,7 +117,11 @@ def test_what_a_realm_has_no_time_for_goes_to_a_peer_and_the_rest_stays(crew: Cr
     assert {each.worker for each in found} == {"helper", "r2/helper"}
 
 
-def test_more_asks_than_a_peer_takes_at_a_time_wait_and_are_all_answered(crew: Crew) -> None:
+@pytest.mark.parametrize("lent", [lending.MAX_LENT, 16])
+def test_more_asks_than_a_peer_takes_at_a_time_wait_and_are_all_answered(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch, lent: int
+) -> None:
+    monkeypatch.setattr(lending, "MAX_LENT", lent)
     r1 = realm(crew, "r1")
     realm(crew, "r2", backwards)
     knows(r1, "r2")

@@ -231,6 +231,15 @@ def test_where_peers_have_no_room_asks_wait_and_are_offered_again():
     assert len(play.borrowed) == 6, "there is room again"
 
 
+def test_a_peer_that_has_no_room_costs_no_try():
+    play = Play(BORROWING)
+    which = play.ask()
+    for _ in range(5):
+        play.fail(which, "busy", retry_s=0.5)
+    play.answer(which)
+    assert play.final(which).ok
+
+
 def test_an_ask_for_which_no_peer_finds_room_in_time_is_refused():
     play = Play(BORROWING)
     which = play.ask(timeout_s=5.0)

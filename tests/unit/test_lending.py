@@ -147,13 +147,14 @@ def test_a_retry_goes_elsewhere() -> None:
     assert play.whom(number=2) != ""
 
 
-def test_who_refused_is_left_alone_for_as_long_as_it_says() -> None:
+def test_who_has_no_room_is_left_alone_for_as_long_as_it_says_and_asked_again() -> None:
     play = Play(r2=0.0)
     play.end(play.lend(), ok=False, retryable=True, retry_s=5.0)
     play.now += 4.9
-    assert play.whom(number=2) == ""
+    assert play.whom() == ""
+    assert play.is_full()
     play.now += 0.1
-    assert play.whom(number=2) == "r2"
+    assert play.whom() == "r2"
 
 
 def test_who_left_after_failing_is_simply_gone() -> None:
@@ -197,6 +198,7 @@ def test_one_peer_has_so_many_of_our_asks_at_a_time() -> None:
 def test_of_so_many_asks_it_is_remembered_who_failed_them(asks: int) -> None:
     play = Play(r2=0.0)
     for number in range(asks):
-        play.end(play.lend(number), ok=False, retryable=True, retry_s=0.0)
+        play.end(play.lend(number), ok=False, retryable=True)
+        play.now += lending.AVOID_S
     assert play.whom(number=0) == "r2"
     assert play.whom(number=1) == ""

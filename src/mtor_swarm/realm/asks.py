@@ -210,8 +210,9 @@ class Asks:
         self._tries.over(attempt)
         pending, slot = attempt.pending, attempt.slot
         failed = not answer.ok and answer.retryable
-        if slot is not None and failed and answer.retry_s is not None:
-            self._pause(slot, answer.retry_s)
+        if failed and answer.retry_s is not None:  # it did not even try
+            if slot is not None:
+                self._pause(slot, answer.retry_s)
             if pending is not None:
                 self._queue(pending)
             return

@@ -27,8 +27,8 @@ COARSE_S = 0.1
 UNKNOWN_S = 0.2
 """What a borrowed answer is thought to take before the first has come."""
 SMOOTHING = 0.2
-AVOID_S = 2.0
-"""A peer that failed is left alone for so long, unless it says for how long."""
+AVOID_S, MOST_AVOID_S = 2.0, 60.0
+"""A peer that failed is left alone for so long; one that has no room for as long as it says."""
 WORTH = 0.5
 """A peer must be so much quicker than our own queue, or the ask stays there."""
 
@@ -131,12 +131,13 @@ class Lending:
         if answer.ok or not answer.retryable:
             self._failed.pop(loan.askid, None)
             return
-        if len(self._failed) >= MAX_REMEMBERED:
-            del self._failed[next(iter(self._failed))]
-        self._failed.setdefault(loan.askid, set()).add(loan.member)
         if lender is not None:
             wait_s = AVOID_S if answer.retry_s is None else answer.retry_s
-            lender.avoid_until_s = now + min(wait_s, 60.0)
+            lender.avoid_until_s = now + min(wait_s, MOST_AVOID_S)
+        if answer.retry_s is None:  # it tried, else it only has no room
+            if len(self._failed) >= MAX_REMEMBERED:
+                del self._failed[next(iter(self._failed))]
+            self._failed.setdefault(loan.askid, set()).add(loan.member)
 
     def is_full(self, ask: Ask, now: float) -> bool:
         """Whether some peer lends it, but none has room for this ask just now."""

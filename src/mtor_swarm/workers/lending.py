@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from mtor_swarm.realm.ask_client import AskClient
     from mtor_swarm.realm.ask_desk import AskDesk
 
+MAX_LENT = 192
+"""Asks of others that are in this realm at a time; of more the gossip itself would lose some."""
+BUSY_S = 0.5
+"""When to come back, if there are more."""
 HandOver = Callable[[int, Callable[[], None]], None]
 Said = Answer | Part | Status
 
@@ -61,6 +65,7 @@ class Loans:
         self._driver: SwarmDriver | None = None
         self._desk: AskDesk | None = None
         self._borrowed: dict[str, Future[bytes]] = {}
+        self._lent: set[Future[bytes]] = set()
         self._on_offers: Callable[[], None] = lambda: None
 
     def join(self, desk: AskDesk, on_offers: Callable[[], None]) -> None:
@@ -168,6 +173,13 @@ class Loans:
             turn=0,
         )
         future: Future[bytes] = Future()
+        if len(self._lent) >= MAX_LENT:
+            reason = f"{self._unit} has {MAX_LENT} asks of others already"
+            busy = Answer(askid=ask.askid, ok=False, reason=reason, retryable=True, retry_s=BUSY_S)
+            future.set_result(ask_wire.encode(busy))
+            return future
+        self._lent.add(future)
+        future.add_done_callback(self._lent.discard)
         self._hand_over(events.NOTICE, lambda: self._put(ask, tell, future))
         return future
 
