@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -194,8 +195,11 @@ class AskDesk:
         if len(self._inputs) > 1:  # it came of an effect that is being done just now
             return
         while self._inputs:
-            for effect in self._asks.handle(self._inputs[0], self._clock()):
-                self._do(effect)
+            try:
+                for effect in self._asks.handle(self._inputs[0], self._clock()):
+                    self._do(effect)
+            except Exception:  # a defect of ours: told, and what comes next is still heard
+                self._count("defects", traceback.format_exc())
             self._inputs.popleft()
         if self.on_change is not None:
             self.on_change()

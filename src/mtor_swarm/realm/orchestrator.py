@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import random
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
@@ -213,12 +214,17 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         if len(self._inputs) > 1:  # it came of an action that is being done just now
             return
         while self._inputs:
-            event = self._inputs[0]
-            if isinstance(event, sv.WorkerAdded) and event.worker not in self._watches:
-                self._watches[event.worker] = self._watch(event.worker)
-            for action in self._supervisor.handle(event, self._steady()):
-                self._do(action)
+            try:
+                self._supervise(self._inputs[0])
+            except Exception:  # a defect of ours: told, and what comes next is still heard
+                self.get_logger().error(traceback.format_exc())
             self._inputs.popleft()
+
+    def _supervise(self, event: sv.Input) -> None:
+        if isinstance(event, sv.WorkerAdded) and event.worker not in self._watches:
+            self._watches[event.worker] = self._watch(event.worker)
+        for action in self._supervisor.handle(event, self._steady()):
+            self._do(action)
 
     # What goes out.
 
