@@ -221,3 +221,16 @@ def test_one_that_could_not_come_is_tried_again_much_later():
     play.wait(AGAIN_S)
     play.ask("fly")
     assert len(play.scaled) == 2
+
+
+def test_that_answers_take_long_may_be_seen_when_all_have_been_asked():
+    play = Play()
+    play.staff(w=MANY)
+    play.worker("w")
+    first = play.ask(timeout_s=900.0)
+    for _ in range(9):
+        play.ask(timeout_s=900.0)
+    assert not play.scaled
+    play.wait(2.0)
+    play.answer(first)
+    assert play.scaled == [("w", 2)]

@@ -225,7 +225,10 @@ class Asks:
             steps = [replace(each, at_s=each.at_s + since_s) for each in answer.steps]
             self._ledger.finish(pending, answer, steps=steps)
         if slot is not None:
-            self._pump(slot.offer.capability)
+            capability = slot.offer.capability
+            self._pump(capability)
+            if self._waiting.count(capability):  # that answers take long may be known only now
+                self._scaling.waits(capability, self.wait_s(capability, self._out.now))
         elif pending is not None and pending.ask.capability in self._full:
             self._offer_again(pending.ask.capability, 1)
 
