@@ -63,7 +63,9 @@ def stage():
 
 def failure(stage, kind: str) -> str:
     """Why a worker of this kind fails to load."""
-    worker = stage.add(registry.made("it", kind, CONFIG))
+    given = {"it": WorkerConfig(kind=kind, parameters={"times": 3})}
+    config = msgspec.structs.replace(CONFIG, workers=given)
+    worker = stage.add(registry.made("it", kind, config))
     assert isinstance(worker, Unmade)
     told = []
     worker._tell = lambda state, was, reason: told.append((state, reason))

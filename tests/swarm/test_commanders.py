@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from mtor_swarm.config import RealmConfig, SwarmConfig
-from mtor_swarm.events import Command, CommandAcknowledged, make
+from mtor_swarm.events import Command, CommandAcknowledged, command_type, make
 from mtor_swarm.realm.commands import Draft, issue
 from mtor_swarm.swarm import keyring
 from mtor_swarm.swarm.identity import Identity, operator_signer
@@ -19,14 +20,17 @@ from .crew import SUCCESS, Crew
 from .crowd import PATIENCE_S, wait_until
 
 
-def order(signer: Identity, certificate: bytes | None = None) -> Command:
+def order(
+    signer: Identity, certificate: bytes | None = None, verb: Literal["hold", "worker"] = "hold"
+) -> Command:
     if certificate is not None:
         signer.certificate = certificate
-    return issue(Draft(verb="hold", units=["r1"]), signer, time.time(), uuid.uuid4().hex)
+    return issue(Draft(verb=verb, units=["r1"]), signer, time.time(), uuid.uuid4().hex)
 
 
 def answer(observer: Observer, command: Command) -> tuple[str, str]:
-    observer.publish(make(command, source="/test", wall_s=time.time(), type="mtor.stop.issued"))
+    name = command_type(command.verb)
+    observer.publish(make(command, source="/test", wall_s=time.time(), type=name))
 
     def words() -> list[CommandAcknowledged]:
         acks = [
@@ -60,6 +64,8 @@ def test_units_with_keys_obey_operators_and_nobody_else(tmp_path: Path) -> None:
                 assert (status, reason.rpartition(": ")[2]) == ("refused", why)
                 time.sleep(0.3)  # refusals are answered at most every 0.2 s
             assert answer(observer, order(ada))[0] in ("accepted", "confirmed")
+            status, reason = answer(observer, order(ada, verb="worker"))
+            assert (status, reason.rpartition(": ")[2]) == ("refused", "it takes a sysop")
     finally:
         observer.stop()
 

@@ -29,7 +29,8 @@ class Unmade(Worker):
     """Stands where a worker could not be made, so that its load says why, as others' loads do."""
 
     def __init__(self, *, name: str, config: RealmConfig, error: Exception) -> None:
-        super().__init__(name=name, config=config)
+        bare = msgspec.structs.replace(config, workers={})  # it has none of those parameters
+        super().__init__(name=name, config=bare)
         self._error = error
 
     def load(self) -> None:
