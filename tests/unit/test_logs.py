@@ -33,8 +33,8 @@ def test_a_line_says_who_says_what_and_when(logger, lines) -> None:
 
 
 def test_what_is_logged_while_an_event_is_handled_has_its_id(logger, lines) -> None:
-    with logs.about(event="e1"):
-        with logs.about(ask="a1"):
+    with logs.About(event="e1"):
+        with logs.About(ask="a1"):
             logger.error("both")
         logger.info("event")
     logger.fatal("neither")

@@ -135,7 +135,7 @@ class RealmBus:
             if event.id in self._own:
                 del self._own[event.id]
                 return
-        with logs.about(event=event.id):
+        with logs.About(event=event.id):
             for kind in (event.type, ALL):
                 for callback in tuple(self._callbacks.get(kind, {}).values()):
                     self._call(callback, event)
