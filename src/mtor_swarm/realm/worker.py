@@ -99,7 +99,8 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._reported_s = -REPORT_EVERY_S
         lease_s = config.supervision.heartbeat_lease_s
         self._heart = self.create_publisher(String, f"{name}/heartbeat", heartbeat_qos(lease_s))
-        self.create_timer(lease_s / 3, self._beat, clock=STEADY)
+        # A lease is two heartbeats, so that a hang is known within two.
+        self.create_timer(lease_s / 2, self._beat, clock=STEADY)
         self._heart.assert_liveliness()
         more = config.workers.get(name)
         self._settings = Parameters(
