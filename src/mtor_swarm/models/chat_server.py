@@ -11,15 +11,17 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import CancelledError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from mtor_swarm.errors import AskError, ModelError
 from mtor_swarm.models.chat_wire import Dialect, Image, Said, Wanted, reason_in
 from mtor_swarm.models.sse import EventStream
+
+if TYPE_CHECKING:
+    import httpx
 
 CONNECT_S = 5.0
 MAX_REPLY_BYTES = 4 << 20
@@ -51,6 +53,7 @@ class ChatServer:
         `key_variable` names the environment variable that holds the key; none is sent if it is
         empty. ModelError if that is not set, or if the key would travel in the clear.
         """
+        self._httpx = _library()
         self._dialect, self._model, self._key_variable = dialect, model, key_variable
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or not model:
@@ -64,10 +67,10 @@ class ChatServer:
         if key and parts.scheme == "http" and not local:
             raise ModelError(f"{url}: the key in ${key_variable} would travel in the clear: https")
         self._loop = asyncio.new_event_loop()
-        self._client = httpx.AsyncClient(
+        self._client = self._httpx.AsyncClient(
             headers={**dialect.headers(key), "accept-encoding": "identity"},
-            timeout=httpx.Timeout(None, connect=CONNECT_S),
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+            timeout=self._httpx.Timeout(None, connect=CONNECT_S),
+            limits=self._httpx.Limits(max_connections=most, max_keepalive_connections=most),
             trust_env=not local,  # a proxy knows nothing of this machine's own servers
         )
         self._thread = threading.Thread(target=self._loop.run_forever, name=model, daemon=True)
@@ -95,7 +98,7 @@ class ChatServer:
             raise ModelError(f"{self._url}: unloaded while it was asked") from None
         except (asyncio.TimeoutError, TimeoutError):
             raise ModelError(f"{self._url}: no answer within {left_s:.1f} s") from None
-        except httpx.HTTPError as error:
+        except self._httpx.HTTPError as error:
             said = str(error) or type(error).__name__
             raise ModelError(f"{self._url}: {said}: is the server up?") from None
 
@@ -179,6 +182,16 @@ class ChatServer:
             where = response.headers.get("location", "elsewhere")[:300]
             told = f"{status}: it sends us to {where}: set the parameter url to that"
         return ModelError(told)
+
+
+def _library() -> Any:
+    try:
+        import httpx
+    except ImportError as error:
+        raise ModelError(
+            f"a chat server is asked by httpx ({error}): pip install 'mtor_swarm[ai]'"
+        ) from error
+    return httpx
 
 
 async def _whole(response: httpx.Response) -> bytes:
