@@ -1,4 +1,4 @@
-"""The realm: its bus, its workers' return, its asks and its rest, each beside a baseline.
+"""The realm: bus, workers' return, asks and rest, each beside a baseline.
 
 Everything runs in real processes on this machine, in a ROS domain of its own; the parts are in
 `realms/`. A part that could not be measured is a missed figure, and says why.
@@ -49,7 +49,7 @@ def _core(_: bool) -> list[Figure]:
 
 
 def _rest(quick: bool) -> list[Figure]:
-    seconds = 8.0 if quick else 60.0
+    seconds = 6.0 if quick else 60.0
     bare, ours = rest.bare(seconds), rest.realm(seconds)
     return [
         Figure(
@@ -122,7 +122,7 @@ def _crash(quick: bool) -> list[Figure]:
 
 
 def _short(quick: bool) -> list[Figure]:
-    nap_s = 10.0 if quick else 20.0
+    nap_s = 6.0 if quick else 20.0
     found = asking.short(1000, nap_s)
     return [
         Figure(

@@ -14,7 +14,7 @@ from benchmarks.realms.house import ROOT, Street, street
 from mtor_swarm.config import RealmConfig, WorkerConfig
 
 Found = dict[str, float]
-SETTLE_S = 6.0
+SETTLE_S = 5.0
 """Discovery is over by then, and what loading took is given back."""
 LAYOUT = (4, 1, 2)
 """Nodes in each process: core (with the orchestrator), models, two more workers."""

@@ -95,10 +95,11 @@ class RealmBus:
 
     def publish(self, event: Event) -> None:
         """Hand the event to the realm. Never blocks or raises: what cannot be sent is counted."""
-        with self._lock:
-            self._own[event.id] = None
-            if len(self._own) > MAX_OWN:
-                del self._own[next(iter(self._own))]
+        if self._subscription is not None:  # else it comes back to nobody
+            with self._lock:
+                self._own[event.id] = None
+                if len(self._own) > MAX_OWN:
+                    del self._own[next(iter(self._own))]
         try:
             self._publisher.publish(String(data=to_json(event)))
         except UNSENT as error:
