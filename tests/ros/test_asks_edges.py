@@ -238,3 +238,31 @@ def test_a_desk_without_a_lender_says_that_it_has_nobody(realm):
         to_message(Offer(worker="w", capability="see", concurrency=1))
     )
     assert "only: see" in realm.answer(realm.client.ask("fly")).reason
+
+
+def test_the_death_of_an_orchestrator_costs_no_answer(stage):
+    began, end = threading.Event(), threading.Event()
+
+    def wait(ask, tell):
+        began.set()
+        patient(end)
+        return "done"
+
+    worker = stage.add(Answerer("w", wait))
+    worker.trigger_configure()
+    worker.trigger_activate()
+    client = AskClient(stage.add(Answerer("caller", echo, ())), "/r1/caller")
+    first = stage.add(Answerer("first", echo, ()))
+    AskDesk(first, CONFIG).worker_active("w")
+    asked = client.ask("echo", timeout_s=120.0)
+    stage.until(began.is_set)
+    stage.executor.remove_node(first)
+    stage.nodes.remove(first)
+    first.destroy_node()
+    desk = AskDesk(stage.add(Answerer("second", echo, ())), CONFIG)
+    desk.worker_active("w")
+    stage.until(lambda: desk.measures()["handed"] == 1)
+    end.set()
+    stage.until(asked.done)
+    assert asked.result().payload == b"done"
+    client.close()
