@@ -144,6 +144,13 @@ def test_a_worker_is_added_asked_killed_quarantined_readmitted_and_removed(unit,
     unit.until(lambda _: not psutil.pid_exists(rows["smoke"].pid))
 
 
+def test_one_that_is_loaded_on_demand_is_listed_and_removed_though_it_does_not_run(unit):
+    assert unit.mtor("add", "smoke", "--kind", "smoke_alarm", "--least", "0") == 0
+    assert (unit.rows()["smoke"].state, unit.rows()["smoke"].pid) == ("unloaded", 0)
+    assert unit.mtor("remove", "smoke") == 0
+    assert "smoke" not in unit.rows()
+
+
 def test_what_was_added_outlives_the_core_and_a_replacement_that_fails_changes_nothing(unit):
     assert unit.mtor("add", "smoke", "--kind", "smoke_alarm") == 0
     bad = ["add", "smoke", "--kind", "smoke_alarm", "--replace", "--set", "rise=5"]

@@ -47,7 +47,8 @@ Exit codes: 0 done by every unit named, 1 not.
 """
 LATE_S = 5.0
 """Units are given so long to tell about their workers."""
-_COLOURS = {"active": "green", "starting": "yellow", "inactive": "yellow", "degraded": "yellow"}
+_COLOURS = {"active": "green", "unloaded": ""}
+_COLOURS |= dict.fromkeys(("starting", "inactive", "degraded"), "yellow")
 _LIMITS = {
     "process": (str, "NAME", "the process that it shares by this name; models: perception's"),
     "nice": (int, "N", "how much its process gives way, 0 to 19 (default: 10)"),

@@ -133,8 +133,13 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
         return rows
 
     def _rows(self) -> list[Row]:
-        now, found = self._steady(), self.states().items()
-        return [
+        now, found, replicas = self._steady(), self.states().items(), self.roster.replicas
+        unloaded = [
+            Row(worker=name, state="unloaded", kind=each.kind, process=each.process or name)
+            for name, each in replicas.workers.items()
+            if not replicas.of(name)
+        ]
+        return unloaded + [
             Row(
                 worker=worker,
                 state=state,
@@ -143,7 +148,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
                 reason=reason,
                 health=self._supervisor.health(worker, now),
                 answers=self._available.of(worker),
-                process=self.roster.replicas.process_of(worker) or "core",
+                process=replicas.process_of(worker) or "core",
             )
             for worker, (state, reason) in found
         ]

@@ -260,7 +260,7 @@ class Roster:
             if not left and name not in self._workers:
                 process = self.replicas.process_of(name)
                 self._take()
-                if any(self._shares(each, process) for each in self._there):
+                if process == "models" or any(self._shares(e, process) for e in self._there):
                     self._link_end(process)
             if not left:
                 self._acknowledge(id, "done")
