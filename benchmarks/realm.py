@@ -97,7 +97,7 @@ def _sight(quick: bool) -> list[Figure]:
 
 
 def _crash(quick: bool) -> list[Figure]:
-    found = crash.measure(3 if quick else 20)
+    found = crash.measure(2 if quick else 20)
     return [
         Figure(
             name="SIGKILL to the worker's next answer, beside its start alone",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import socket
 import statistics
@@ -72,9 +73,12 @@ def fifo(count: int, nap_s: float) -> list[float]:
     server.start()
     waiting.put(lambda: time.sleep(nap_s))
     took: list[float] = []
+
+    def answer(asked_s: float) -> None:
+        took.append(time.monotonic() - asked_s)
+
     for _ in range(count):
-        asked_s = time.monotonic()
-        waiting.put(lambda asked_s=asked_s: took.append(time.monotonic() - asked_s))  # type: ignore[misc]
+        waiting.put(functools.partial(answer, time.monotonic()))
     waiting.put(None)
     server.join()
     return took

@@ -7,6 +7,7 @@ turns with it and on the same JPEG, so that both have the same conditions.
 from __future__ import annotations
 
 import array
+import functools
 import statistics
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from skimage import data
 
 from benchmarks.realms.house import street
 from mtor_swarm.config import PerceptionConfig, RealmConfig
+from mtor_swarm.models.pictures import decoded
 from mtor_swarm.models.store import Store
 from mtor_swarm.models.ultralytics_detector import UltralyticsDetector
 from mtor_swarm.realm.bus import SENSOR_QOS, RealmBus
@@ -52,14 +54,21 @@ def measure(count: int) -> dict[str, float]:
         here.until(lambda: house.state("perception") in ("active", "degraded"))
         here.until(camera.get_subscription_count)
         while len(realm) < WARM + count:
-            heard, begun_s = len(seen), time.monotonic()
+            seen.clear()
+            begun_s = time.monotonic()
             camera.publish(CompressedImage(format="jpeg", data=array.array("B", raw)))
-            end_s = begun_s + 1.0  # frames may be lost, as sensors' are
-            here.until(lambda h=heard, e=end_s: len(seen) > h or time.monotonic() > e)  # type: ignore[misc]
-            realm += [each - begun_s for each in seen[heard : heard + 1]]
+            lost_s = begun_s + 1.0  # as frames of sensors may be
+            here.until(functools.partial(_seen, seen, lost_s))
+            realm += [each - begun_s for each in seen[:1]]
             here.turn(REST_S)
             begun_s = time.monotonic()
-            alone.detect(cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR))
+            picture = decoded(raw)
+            assert picture is not None
+            alone.detect(picture)
             model.append(time.monotonic() - begun_s)
         alone.close()
     return {"realm": statistics.median(realm[WARM:]), "model": statistics.median(model[WARM:])}
+
+
+def _seen(seen: list[float], lost_s: float) -> bool:
+    return bool(seen) or time.monotonic() > lost_s
