@@ -40,9 +40,7 @@ def echo(ask, tell):
 
 def topic(realm, name, qos=ASK_QOS):
     """A publisher that is heard by the one who listens there."""
-    publisher = realm.node(f"to_{name.replace('/', '_')}").create_publisher(
-        UInt8MultiArray, name, qos
-    )
+    publisher = realm.node("somebody").create_publisher(UInt8MultiArray, name, qos)
     realm.until(lambda: publisher.get_subscription_count() > 0)
     return publisher
 
@@ -134,8 +132,10 @@ def test_junk_on_any_topic_is_counted_and_does_no_harm(realm):
         publisher = topic(realm, name, qos)
         publisher.publish(nonsense)
         publisher.publish(to_message(Status(askid="a" * 32, state="queued")))
+    offer = Offer(worker="../no name", capability="see")
+    topic(realm, "offers", OFFER_QOS).publish(to_message(offer))
     topic(realm, "w/asks").publish(nonsense)
-    realm.until(lambda: realm.desk.counts["junk"] == 6)
+    realm.until(lambda: realm.desk.counts["junk"] == 7)
     realm.until(lambda: worker.counts["faults"] == 1)
     asked = realm.client.ask("echo", b"x")
     message = to_message(Answer(askid=asked.askid, ok=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 import time
 import traceback
 from collections import Counter, deque
@@ -40,6 +42,9 @@ from mtor_swarm.realm.asks import Asks
 from mtor_swarm.realm.bus import ASK_QOS, OFFER_QOS, UNSENT
 from mtor_swarm.realm.worker import STEADY
 
+MAX_WORKERS = 2048
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+"""A worker's, as ROS has names of nodes."""
 WARN_EVERY = 100
 """Junk is warned of at its first piece, then once in so many."""
 Tell = Callable[[Answer | Part | Status], None]
@@ -71,6 +76,7 @@ class AskDesk:
         self._clock = clock
         self._asks = Asks(config.asks, config.unit, now=clock())
         self.counts: Counter[str] = self._asks.counts
+        self._lock = threading.Lock()  # for those who look from other threads
         self._inputs: deque[Input] = deque()
         self._timer: Any = None
         self._up: set[str] = set()
@@ -135,11 +141,13 @@ class AskDesk:
 
     def expected_wait_s(self, capability: str) -> float | None:
         """How long one more ask would wait; None if nobody here is at work on such."""
-        return self._asks.wait_s(capability, self._clock())
+        with self._lock:
+            return self._asks.wait_s(capability, self._clock())
 
     def offers(self) -> dict[str, float]:
         """What peers may ask for now, and how long they would wait, in seconds."""
-        return self._asks.lent(self._clock())
+        with self._lock:
+            return self._asks.lent(self._clock())
 
     def measures(self) -> dict[str, float]:
         """What `/diagnostics` and the metrics should show: numbers of asks, now and so far."""
@@ -155,11 +163,11 @@ class AskDesk:
                 said = from_message(message)
                 if not isinstance(said, kinds):
                     raise AskError(f"{type(said).__name__} does not belong there")
+                if isinstance(said, Offer):
+                    self._line(said.worker)
             except AskError as error:
                 self._count("junk", f"junk on {self._node.get_namespace()}/{topic}: {error}")
                 return
-            if isinstance(said, Offer):
-                self._line(said.worker)
             self._feed(said)  # the kinds of these topics are all inputs
             if isinstance(said, Offer):
                 self._offering.add(said.worker)
@@ -171,6 +179,8 @@ class AskDesk:
         """Make the topic to that worker; it is given asks once it hears them."""
         if worker in self._workers:
             return
+        if len(self._workers) >= MAX_WORKERS or not NAME.fullmatch(worker):
+            raise AskError(f"no worker has this name, or too many have others: {worker}")
 
         def matched(info: Any) -> None:
             if info.current_count and worker not in self._heard:
@@ -196,7 +206,9 @@ class AskDesk:
             return
         while self._inputs:
             try:
-                for effect in self._asks.handle(self._inputs[0], self._clock()):
+                with self._lock:
+                    effects = self._asks.handle(self._inputs[0], self._clock())
+                for effect in effects:
                     self._do(effect)
             except Exception:  # a defect of ours: told, and what comes next is still heard
                 self._count("defects", traceback.format_exc())

@@ -48,14 +48,13 @@ class Roster:
 
     def offered(self, offer: Offer) -> bool:
         """A worker's word; False if there are too many."""
-        slots = self._slots.setdefault(offer.capability, {})
-        known = slots.get(offer.worker)
+        known = self._slots.get(offer.capability, {}).get(offer.worker)
         if known is not None:
             known.offer = offer
         elif sum(map(len, self._slots.values())) >= MAX_SLOTS:
             return False
         else:
-            slots[offer.worker] = Slot(offer)
+            self._slots.setdefault(offer.capability, {})[offer.worker] = Slot(offer)
         return True
 
     def up(self, worker: str) -> None:
@@ -71,8 +70,11 @@ class Roster:
     def forget(self, worker: str) -> None:
         """It is no part of the realm any more."""
         self._up.discard(worker)
-        for slots in self._slots.values():
+        for capability, slots in list(self._slots.items()):
             slots.pop(worker, None)
+            if not slots:
+                del self._slots[capability]
+                self._means.pop(capability, None)
 
     def ups(self) -> list[str]:
         """The workers that are at work."""
@@ -92,7 +94,7 @@ class Roster:
 
     def capabilities(self) -> list[str]:
         """All that somebody here answers, at work or not."""
-        return sorted(each for each, slots in self._slots.items() if slots)
+        return sorted(self._slots)
 
     def choose(self, capability: str, without: Collection[str], now: float) -> Slot | None:
         """Who takes the next ask: the least busy for its size, and of these the longest idle."""
