@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from rclpy.parameter import Parameter
 
 from mtor_swarm.workers.chat import AnthropicWorker, ChatWorker, OpenAIWorker
 from tests.chat_host import KEY, PIECES, Host
@@ -77,6 +78,16 @@ def test_a_question_may_be_whole_and_bounded(host: Host, realm: ModelRealm):
     assert "Rhyme." in json.dumps(body)
     assert "Be brief." not in json.dumps(body)
     assert realm.ask("chat", b'"only a text"').ok
+
+
+def test_what_the_model_is_told_first_may_change_while_it_runs(host: Host, realm: ModelRealm):
+    (done,) = realm.worker.set_parameters([Parameter("system", value="Sing.")])
+    assert done.successful
+    assert realm.ask("chat", "What now?").ok
+    assert "Sing." in json.dumps(host.seen[-1][2])
+    (refused,) = realm.worker.set_parameters([Parameter("url", value="http://127.0.0.1:1/v1")])
+    assert "url is read at load only" in refused.reason
+    realm.worker.set_parameters([Parameter("system", value="Be brief.")])
 
 
 def test_a_picture_is_asked_about(host: Host, realm: ModelRealm):

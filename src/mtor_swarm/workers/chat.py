@@ -35,10 +35,10 @@ class ChatWorker(Worker):
         Setting("capability", "chat", "what it is asked for: chat, describe, understand, …"),
         Setting("concurrency", 4, "requests at a time", least=1, most=64),
         Setting("lend", False, "whether peers may ask it: their questions may cost money"),
-        Setting("system", "", "what the model is told first; a question may say otherwise"),
-        Setting("prompt", "What is in this picture?", "what is asked of a picture"),
-        Setting("max_tokens", 1024, "of an answer at most", least=1, most=1 << 17),
-        Setting("temperature", -1.0, "of sampling; below 0: as the server will", least=-1, most=2),
+        Setting("system", "", "what the model is told first, unless a question says", live=True),
+        Setting("prompt", "What is in this picture?", "what is asked of a picture", live=True),
+        Setting("max_tokens", 1024, "of an answer at most", least=1, most=1 << 17, live=True),
+        Setting("temperature", -1.0, "below 0: as the server will", least=-1, most=2, live=True),
     )
 
     def __init__(self, *, name: str, config: RealmConfig) -> None:

@@ -41,7 +41,9 @@ class PipelineWorker(Worker):
         Setting("capability", "", "what it is asked for; empty: as the task is called"),
         Setting("lend", True, "whether peers may ask it"),
         Setting("batch", 8, "questions in one pass at most", least=1, most=256),
-        Setting("max_new_tokens", 256, "of a text that is generated", least=1, most=1 << 16),
+        Setting(
+            "max_new_tokens", 256, "of a text that is written", least=1, most=1 << 16, live=True
+        ),
         *claims.SETTINGS,
     )
 
