@@ -33,6 +33,8 @@ DRAIN_S = 30.0
 """A worker that is to go may finish its asks within this; the rest go to others."""
 READY_S = 10.0
 """So long a worker that is active may take to hear asks."""
+OFFER_S = 4.0
+"""And so long until it is known that it offers nothing: DDS repairs what was lost every 3 s."""
 MAX_PENDING = 64
 MAX_NAMES = 512
 """Of workers that came and went, as long as the unit runs."""
@@ -347,7 +349,7 @@ class Roster:
                 pending.up()
 
         offers = any(self._desk.offering(each) for each in (pending.worker, *pending.replaces))
-        cancel = self._once(READY_S if offers else READY_S / 10, go_on)
+        cancel = self._once(READY_S if offers else OFFER_S, go_on)
         self._desk.when_ready(pending.worker, go_on)
 
     def _drain(self, instance: str, then: Callable[[], None]) -> None:
