@@ -9,7 +9,7 @@ import numpy as np
 
 from mtor_swarm.swarm.behaviours.geometry import Array, heading, length, limited, unit, wrap
 from mtor_swarm.swarm.behaviours.registry import BEHAVIOURS
-from mtor_swarm.swarm.behaviours.scene import Area, Bodies, Memory, Scene, among
+from mtor_swarm.swarm.behaviours.scene import Area, Bodies, Memory, Scene, among, neighbours
 
 
 class Plane:
@@ -65,6 +65,23 @@ class Plane:
         turned = wrap(before.heading + wheels[:, 1] * self.step_s)
         self._put(before.position + velocity * self.step_s, velocity, turned)
 
+    def part(self, radius_m: float, rounds: int = 4) -> None:
+        """Discs that overlap push each other apart, as hulls do."""
+        index, mask = self.table(2 * radius_m)
+        position = self.bodies.position
+        for _ in range(rounds):
+            way = position[index] - position[:, None]
+            far = np.maximum(length(way), 1e-9)
+            overlap = np.where(mask, np.clip(2 * radius_m - far, 0.0, None), 0.0)
+            if not overlap.any():
+                break
+            position = position - ((0.5 * overlap / far)[..., None] * way).sum(axis=1)
+        self.bodies = Bodies(position, self.bodies.velocity, self.bodies.heading)
+
+    def table(self, reach_m: float) -> tuple[Any, Any]:
+        """Who may touch whom."""
+        return neighbours(self.bodies.position, reach_m=reach_m)
+
     def run(
         self, name: str, steps: int, each: Callable[[Scene], Any] | None = None, **parameters: Any
     ) -> Plane:
@@ -98,3 +115,15 @@ def largest_cluster(positions: Array, reach_m: float) -> float:
 def order(headings: Array) -> float:
     """Vicsek's φ: the length of the mean heading, 1 if all are alike."""
     return float(np.linalg.norm(unit(headings).mean(axis=0)))
+
+
+def lloyd(positions: Any, places: Array, rounds: int = 300) -> Array:
+    """Where Lloyd's algorithm, knowing all, takes the units (N, 2) to serve `places` (P, 2)."""
+    at = np.array(positions, dtype=np.float64)
+    for _ in range(rounds):
+        owner = np.linalg.norm(places[:, None] - at, axis=-1).argmin(axis=1)
+        served = np.bincount(owner, minlength=len(at))
+        sums = [np.bincount(owner, weights=axis, minlength=len(at)) for axis in places.T]
+        middle = np.stack(sums, axis=-1) / np.maximum(served, 1)[:, None]
+        at = np.where(served[:, None] > 0, middle, at)
+    return at

@@ -11,9 +11,10 @@ import pytest
 
 from mtor_swarm.errors import ConfigError
 from mtor_swarm.swarm.behaviours import registry
+from mtor_swarm.swarm.behaviours.geometry import length
 from mtor_swarm.swarm.behaviours.guard import STRIKES, Guard
 from mtor_swarm.swarm.behaviours.registry import BEHAVIOURS, Behaviour
-from mtor_swarm.swarm.behaviours.scene import Bodies, Scene, among, beside
+from mtor_swarm.swarm.behaviours.scene import Bodies, Scene, among, beside, neighbours
 
 RNG = np.random.default_rng(0)
 
@@ -177,3 +178,14 @@ def test_neighbours_are_the_nearest_within_reach_of_the_same_group() -> None:
     assert here.far[1].tolist() == [1.0, 2.0]
     ring = among(line, reach_m=1.1, period_m=4.0, rng=RNG)
     assert [-1.0, 0.0] in ring.way[0].tolist()
+
+
+def test_a_crowd_on_a_grid_has_the_neighbours_that_it_has_when_all_pairs_are_looked_at() -> None:
+    rng = np.random.default_rng(4)
+    place, group = rng.uniform(-9, 9, (120, 2)), rng.integers(0, 3, 120)
+    index, mask = neighbours(place, reach_m=2.5, group=group)
+    for n in range(120):
+        far = length(place - place[n])
+        near = np.flatnonzero((far <= 2.5) & (group == group[n]) & (np.arange(120) != n))
+        assert index[n][mask[n]].tolist() == near[np.argsort(far[near])].tolist()
+    assert neighbours(place[:0], reach_m=1.0)[0].shape == (0, 0)

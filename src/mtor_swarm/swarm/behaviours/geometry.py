@@ -57,3 +57,15 @@ def limited(vector: ArrayLike, most: ArrayLike) -> Array:
 def inside(point: ArrayLike, area: tuple[float, float, float, float]) -> Array:
     """Points (..., 2), those beyond `area` (x_min, y_min, x_max, y_max) moved to its edge."""
     return np.clip(np.asarray(point, dtype=np.float64), area[:2], area[2:])
+
+
+def reflected(
+    course: ArrayLike, position: ArrayLike, area: tuple[float, float, float, float] | None
+) -> Array:
+    """Courses (...) as they are, but those that lead out of `area` at its edge, turned back in."""
+    ahead = unit(course)
+    if area is not None:
+        p = np.asarray(position, dtype=np.float64)
+        out = ((p <= area[:2]) & (ahead < 0)) | ((p >= area[2:]) & (ahead > 0))
+        ahead = np.where(out, -ahead, ahead)
+    return heading(ahead)

@@ -23,10 +23,27 @@ from mtor_swarm.errors import ConfigError, explain
 from mtor_swarm.swarm.behaviours.aggregation import aggregation
 from mtor_swarm.swarm.behaviours.attraction import attraction
 from mtor_swarm.swarm.behaviours.containment import containment
+from mtor_swarm.swarm.behaviours.coverage import coverage
+from mtor_swarm.swarm.behaviours.cross_inhibition import cross_inhibition
 from mtor_swarm.swarm.behaviours.disperse import dispersion
 from mtor_swarm.swarm.behaviours.flocking import flocking
+from mtor_swarm.swarm.behaviours.follow import follow
+from mtor_swarm.swarm.behaviours.foraging import foraging
+from mtor_swarm.swarm.behaviours.formation import formation
+from mtor_swarm.swarm.behaviours.gauci import gauci
+from mtor_swarm.swarm.behaviours.go_home import go_home
+from mtor_swarm.swarm.behaviours.levy_walk import levy_walk
+from mtor_swarm.swarm.behaviours.majority import majority
+from mtor_swarm.swarm.behaviours.orca import orca
+from mtor_swarm.swarm.behaviours.patrol import patrol
+from mtor_swarm.swarm.behaviours.pursuit import pursuit
+from mtor_swarm.swarm.behaviours.random_walk import random_walk
+from mtor_swarm.swarm.behaviours.rendezvous import rendezvous
+from mtor_swarm.swarm.behaviours.search import search
+from mtor_swarm.swarm.behaviours.surround import surround
 from mtor_swarm.swarm.behaviours.vasarhelyi import vasarhelyi
 from mtor_swarm.swarm.behaviours.vicsek import vicsek
+from mtor_swarm.swarm.behaviours.voter import voter
 
 GROUP = "mtor_swarm.behaviours"
 Answer = Literal["velocity", "drive", "opinion"]
@@ -83,11 +100,34 @@ class Behaviour(msgspec.Struct, frozen=True):
         return ""
 
 
-_DRIVES: set[Callable[..., Any]] = set()
-_OPINIONS: set[Callable[..., Any]] = set()
+_DRIVES: set[Callable[..., Any]] = {gauci}
+_OPINIONS: set[Callable[..., Any]] = {cross_inhibition, majority, voter}
 _ALL: tuple[Callable[..., Any], ...] = (
-    aggregation, attraction, containment, dispersion, flocking, vasarhelyi, vicsek,
-)  # fmt: skip
+    aggregation,
+    attraction,
+    containment,
+    coverage,
+    cross_inhibition,
+    dispersion,
+    flocking,
+    follow,
+    foraging,
+    formation,
+    gauci,
+    go_home,
+    levy_walk,
+    majority,
+    orca,
+    patrol,
+    pursuit,
+    random_walk,
+    rendezvous,
+    search,
+    surround,
+    vasarhelyi,
+    vicsek,
+    voter,
+)
 
 
 def _answer(function: Callable[..., Any]) -> Answer:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtor_swarm.swarm.behaviours.geometry import Array, heading, length, wrap
+from mtor_swarm.errors import ConfigError
+from mtor_swarm.swarm.behaviours.geometry import Array, heading, length, limited, wrap
+from mtor_swarm.swarm.behaviours.scene import Scene
 
 CLAIM_S, CLAIM_M = 8.0, 2.0
 """A cell beside another's goal is as good as this much later; the reach of that claim."""
@@ -87,3 +89,44 @@ def next_cell(
     cost = np.where(np.asarray(unseen, dtype=bool), cost, np.inf)
     best = cost.argmin(axis=-1)
     return np.asarray(best), np.take_along_axis(cost, best[..., None], axis=-1)[..., 0]
+
+
+def search(
+    scene: Scene,
+    *,
+    cell_m: float = 1.0,
+    view_m: float = 3.0,
+    view_rad: float = 2 * np.pi,
+    speed_mps: float = 0.5,
+) -> Array:
+    """The velocity (N, 2) in `map` to the cell of the scene's `area` that is to be seen next.
+
+    Inputs: the poses of the unit and its neighbours. It remembers which cells it knows to be
+    `seen`, a row of `cells(area, cell_m)`, and its `claim` (2,) in `map`; neighbours tell theirs.
+
+    Guarantees: at most `speed_mps`; zero when all is seen. ConfigError without an `area`.
+    """
+    if scene.area is None:
+        raise ConfigError("behaviour search needs an area, to know what there is to see")
+    own, centres = scene.own, cells(scene.area, cell_m)
+    seen = scene.recall("seen", np.zeros((1, len(centres)), dtype=bool))
+    seen |= in_view(centres, own.position, own.heading, view_m=view_m, view_rad=view_rad)
+    claim = scene.recall("claim", np.full((1, 2), np.nan))
+    claims = np.zeros((len(seen), 0, 2))
+    if "seen" in scene.told:
+        seen |= scene.hear("seen", False).any(axis=1)
+        claims = scene.hear("claim", np.nan)
+    others = np.where(scene.mask[..., None], scene.near.position, np.nan)
+    best, cost = next_cell(
+        centres,
+        ~seen,
+        own.position,
+        own.heading,
+        others=others,
+        claims=claims,
+        view_m=view_m,
+        speed_mps=speed_mps,
+    )
+    claim[:] = np.where(np.isfinite(cost)[:, None], centres[best], np.nan)
+    way = np.nan_to_num(claim - own.position)
+    return limited(way / scene.step_s, speed_mps)

@@ -10,7 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtor_swarm.swarm.behaviours.approach import approach
 from mtor_swarm.swarm.behaviours.geometry import Array, heading, length, unit
+from mtor_swarm.swarm.behaviours.hold import hold
+from mtor_swarm.swarm.behaviours.scene import Scene
 
 TIGHT = 200.0
 """What lacks of a slot's room costs this, squared: one bad slot is worse than two that are tight.
@@ -62,3 +65,23 @@ def ring_slots(
     cost = turns**2 + TIGHT * np.where(here[..., None, :], tight**2, 0.0).sum(axis=-1)
     best = cost.argmin(axis=-1)[..., None]
     return np.where(here, slots + np.take_along_axis(turns, best, axis=-1), np.nan)
+
+
+def surround(
+    scene: Scene, *, target: ArrayLike, radius_m: float = 1.15, speed_mps: float = 0.5
+) -> Array:
+    """The velocity (N, 2) in `map` to the unit's slot on the ring about `target` (2,), `map`.
+
+    Inputs: the positions of the unit and of those neighbours that surround with it.
+
+    Guarantees: at most `speed_mps`, and no way through the ring. Units that know each other and
+    stand still end evenly spaced; they remember that they have `arrived`.
+    """
+    own, centre = scene.own.position, np.asarray(target, dtype=np.float64)
+    ring = np.concatenate([own[:, None], own[:, None] + scene.way], axis=1)
+    here = np.concatenate([np.ones((len(own), 1), dtype=bool), scene.mask], axis=1)
+    slots = ring_slots(ring, here, np.broadcast_to(centre, own.shape), radius_m=radius_m)[:, 0]
+    point = approach(own, centre, slots, radius_m)
+    arrived = scene.recall("arrived", [False])
+    velocity, arrived[:] = hold(own, point, arrived=arrived, speed_mps=speed_mps)
+    return velocity
