@@ -129,5 +129,5 @@ def test_what_was_added_is_still_there_when_the_core_died_and_came_back(realm):
     before = realm.pid("lasting")
     psutil.Process(realm.pid("core")).kill()
     realm.until(lambda: realm.printed().count("is in the swarm") > 1)
-    assert realm.answer(b"you?").ok
+    realm.until(lambda: realm.answer(b"you?").ok)
     assert realm.pid("lasting") == before
