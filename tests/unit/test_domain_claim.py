@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,17 @@ from mtor_swarm.errors import SwarmError
 from mtor_swarm.realm import domain
 
 CLAIM = "from mtor_swarm.realm import domain; print(domain.claim({}), flush=True); input()"
+
+
+LISTENING = """
+import os, psutil, rclpy
+rclpy.init()
+node = rclpy.create_node("quiet")
+tasks = os.listdir("/proc/self/task")
+names = [open(f"/proc/self/task/{each}/comm").read().strip() for each in tasks]
+print(names)
+print({each.laddr.ip for each in psutil.Process().net_connections("udp")})
+"""
 
 
 def claimed_elsewhere() -> tuple[subprocess.Popen[str], int]:
@@ -39,11 +51,35 @@ def test_a_claim_sets_what_keeps_ros_inside_the_machine():
     environ: dict[str, str] = {}
     found = domain.claim(environ)
     assert domain.FIRST <= found <= domain.LAST
+    profile = Path(environ.pop("FASTDDS_DEFAULT_PROFILES_FILE"))
+    assert "<address>127.0.0.1</address>" in profile.read_text(encoding="utf-8")
     assert environ == {
         "ROS_DOMAIN_ID": str(found),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",
         "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
     }
+
+
+@pytest.mark.parametrize(
+    "other", [{"ROS_DISTRO": "jazzy"}, {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}]
+)
+def test_where_the_profile_may_not_be_read_ros_itself_is_told_to_stay(other: dict[str, str]):
+    environ = dict(other)
+    domain.quiet(environ)
+    assert environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert "FASTDDS_DEFAULT_PROFILES_FILE" not in environ
+
+
+def test_dds_listens_on_loopback_alone_and_shares_no_memory():
+    environ = {**os.environ}
+    domain.claim(environ)
+    child = subprocess.run(
+        [sys.executable, "-c", LISTENING], env=environ, capture_output=True, text=True, check=True
+    )
+    names, hosts = child.stdout.splitlines()
+    assert "dds.udp" in names
+    assert "dds.shm" not in names
+    assert set(re.findall(r"[0-9.]{7,}", hosts)) == {"127.0.0.1", "239.255.0.1"}
 
 
 def test_a_machine_without_a_free_domain_says_so(monkeypatch: pytest.MonkeyPatch):

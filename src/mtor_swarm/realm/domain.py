@@ -15,6 +15,7 @@ import socket
 import time
 from pathlib import Path
 
+from mtor_swarm import paths
 from mtor_swarm.errors import SwarmError
 
 FIRST, LAST = 1, 100
@@ -23,6 +24,10 @@ _PORT_BASE = 17400
 SETTLED_S = 10.0
 """Fast DDS makes a lock's file, then locks it: younger ones may be between the two."""
 _SEGMENT_LOCK = re.compile(r"^(fastdds_[0-9a-f]+)_el$")
+_KNOWN = ("", "kilted")
+"""Distributions (none: our wheels) whose Fast DDS is known to read the profile: where it were not
+read, ROS would reach beyond this machine."""
+_FAST = ("", "rmw_fastrtps_cpp")
 _held: list[socket.socket] = []
 
 
@@ -46,12 +51,17 @@ def claim(environ: dict[str, str] | os._Environ[str] = os.environ) -> int:
 
 
 def quiet(environ: dict[str, str] | os._Environ[str] = os.environ) -> None:
-    """ROS stays inside this machine, and uses no shared memory where its rmw can be told so.
+    """ROS stays inside this machine; where Fast DDS can be told so, over UDP alone.
 
-    Fast DDS's is not told: of LOCALHOST it makes a transport over shared memory all the same.
+    Of LOCALHOST its rmw makes a transport over shared memory as well, which takes two to three
+    seconds to find a process that was started again, and leaves files behind one that was killed.
     """
-    environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     environ["FASTDDS_BUILTIN_TRANSPORTS"] = "UDPv4"
+    if environ.get("ROS_DISTRO", "") in _KNOWN and environ.get("RMW_IMPLEMENTATION", "") in _FAST:
+        environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SYSTEM_DEFAULT"  # as the profile says
+        environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(paths.share() / "config" / "fastdds.xml")
+    else:
+        environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
 def sweep(folder: Path = Path("/dev/shm")) -> int:
