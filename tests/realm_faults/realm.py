@@ -32,7 +32,6 @@ LIMITS = SupervisionConfig(
     restart_most_s=0.2,
     failures_in_window=4,
     restarts_in_window=1000,
-    configure_timeout_s=10.0,
     quarantine_s=2.0,
 )
 
@@ -49,10 +48,13 @@ def install(folder: Path) -> None:
 class Realm:
     """One unit's realm; `changes` are the orchestrator's words on its workers, in order."""
 
-    def __init__(self, folder: Path, **workers: WorkerConfig) -> None:
+    def __init__(
+        self, folder: Path, *, configure_timeout_s: float = 60.0, **workers: WorkerConfig
+    ) -> None:
         install(folder)
+        limits = msgspec.structs.replace(LIMITS, configure_timeout_s=configure_timeout_s)
         config = RealmConfig(
-            unit="r1", state_dir=str(folder / "state"), supervision=LIMITS, workers=workers
+            unit="r1", state_dir=str(folder / "state"), supervision=limits, workers=workers
         )
         (folder / "realm.yaml").write_text(configs.dump(config))
         self.folder, self.config = folder, config

@@ -48,15 +48,6 @@ def test_one_that_cannot_be_unloaded_is_removed_all_the_same(realm):
     realm.until(lambda: "[r1.clinging] ended" in realm.printed())
 
 
-def test_one_that_is_never_done_with_loading_is_ended_and_the_command_refused_with_why(realm):
-    order = realm.command("add", "stuck", WorkerConfig(kind="stuck"))
-    reason = realm.acknowledged(order, "refused")
-    assert "heartbeat" in reason or "did not configure" in reason or "hung" in reason
-    realm.until(lambda: realm.faults("stuck") & {"hang", "load"})
-    realm.acknowledged(realm.command("remove", "stuck"), "done")
-    realm.until(lambda: realm.state("stuck") == "removed")
-
-
 @pytest.mark.parametrize(
     ("do", "worker", "why"),
     [
