@@ -40,7 +40,8 @@ from mtor_swarm.realm.bus import (
     STATE_QOS,
     RealmBus,
 )
-from mtor_swarm.workers.decision import DecisionWorker, mission_path
+from mtor_swarm.workers.decision import DecisionWorker
+from mtor_swarm.workers.missions import mission_path
 
 BOUND_S = 60.0
 

@@ -196,7 +196,7 @@ def _port(what: str, host: str, port: int) -> Finding:
 
 def _mission(config: RealmConfig) -> Iterator[Finding]:
     if importlib.util.find_spec("rclpy") is not None:
-        from mtor_swarm.workers.decision import mission_path
+        from mtor_swarm.workers.missions import mission_path
 
         mission = configs.load(mission_path(config.mission), MissionConfig)
         yield Finding("mission", mission.name)

@@ -29,6 +29,8 @@ examples:
   mtor sim --units 12 --seed 3                    more units, another field
   mtor sim --headless --until mission.done --kill random@10
                                                   kill -9 a whole unit at 10 s: the rest carry on
+  mtor sim --engine kinematic --headless --until mission.done --partition 20@10
+                                                  no ROS, virtual time: a minute in seconds
 
 While it runs, in another terminal: mtor units, mtor events, mtor say "all units hold".
 Exit codes: 0 done (or ended by Ctrl-C), 1 not done in time, 2 wrong use or input.
@@ -54,6 +56,14 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add("--base-port", type=int, default=BASE_PORT, help=f"r1's port (default {BASE_PORT})")
     add("--until", choices=["mission.done"], help="end when this happens")
     add("--timeout", type=float, default=0.0, help="end after so many simulated seconds, exit 1")
+    add("--mission", default="search", help="a shipped mission's name, or a file (default search)")
+    add(
+        "--engine",
+        choices=["mujoco", "kinematic"],
+        default="mujoco",
+        help="mujoco: physics, real processes; kinematic: one process, virtual time, headless",
+    )
+    add("--partition", default="", metavar="FOR@S", help="kinematic: part the swarm, as 20@30")
     add("--kill", default="", metavar="UNIT@S", help="kill -9 a unit (or `random`) at S seconds")
     add("--json", type=Path, help="write what happened to this file")
     add("--keep", type=Path, help="keep configs, logs and state in this folder")
@@ -63,6 +73,8 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run until done, timeout, Ctrl-C or a failure; the exit code."""
     _check(args)
+    if args.engine == "kinematic":
+        return _play(args)
     stage = Stage(
         units=args.units,
         seed=args.seed,
@@ -94,9 +106,27 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
+def _play(args: argparse.Namespace) -> int:
+    """The run on the kinematic engine, which needs no processes; the exit code."""
+    from mtor_swarm.cli.lockstep import play
+
+    show = Show()
+    code, report = play(args, show.line)
+    if args.json:
+        _write(args.json, msgspec.json.format(msgspec.json.encode({**report, "exit": code})))
+    return code
+
+
 def _check(args: argparse.Namespace) -> None:
     """SwarmError for what would only go wrong later, perhaps after a long run."""
-    if not 1 <= args.units <= 24:
+    if args.engine == "kinematic":
+        if not args.headless:
+            raise SwarmError("--engine kinematic has no viewer to show: add --headless")
+    elif args.partition:
+        raise SwarmError("--partition: only with --engine kinematic, whose network is virtual")
+    elif args.mission != "search":
+        raise SwarmError("--mission: the physics engine's judge knows `search` alone so far")
+    elif not 1 <= args.units <= 24:
         raise SwarmError(f"--units {args.units}: 1 to 24 units run on one machine's ROS domain")
     if not 1 <= args.base_port <= 65536 - args.units:
         raise SwarmError(f"--base-port {args.base_port}: {args.units} ports from 1 to 65535")

@@ -18,20 +18,10 @@ from mtor_swarm.errors import WorldError
 from mtor_swarm.events import Pose
 from mtor_swarm.sim.compile import TOUCHED, Compiled
 from mtor_swarm.sim.judge import Truth
+from mtor_swarm.sim.measures import POSITION_NOISE_M, YAW_NOISE_RAD, Measured
 from mtor_swarm.sim.world import Drive, Imu, Lidar, Model, World
 
 Array = NDArray[np.float64]
-POSITION_NOISE_M = 0.01
-YAW_NOISE_RAD = math.radians(0.3)
-"""Standard deviations of what a unit's localisation says of its pose."""
-
-
-class Measured(msgspec.Struct, frozen=True):
-    """What a unit's localisation and wheels say: pose in `map`, velocity ahead and about z."""
-
-    pose: Pose
-    speed_mps: float
-    turn_rps: float
 
 
 class Inertial(msgspec.Struct, frozen=True):

@@ -30,7 +30,8 @@ from sensor_msgs.msg import Imu as ImuMessage
 
 from mtor_swarm.realm.bus import CONTROL_QOS, SENSOR_QOS
 from mtor_swarm.sim.camera import Cameras
-from mtor_swarm.sim.engine import POSITION_NOISE_M, YAW_NOISE_RAD, Engine
+from mtor_swarm.sim.engine import Engine
+from mtor_swarm.sim.measures import POSITION_NOISE_M, YAW_NOISE_RAD
 from mtor_swarm.sim.world import Imu, Lidar, Model
 
 CLOCK_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)

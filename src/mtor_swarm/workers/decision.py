@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import random
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -18,9 +17,9 @@ from sensor_msgs.msg import LaserScan
 from std_msgs.msg import String
 
 from mtor_swarm import config as settings
-from mtor_swarm import events, paths
+from mtor_swarm import events
 from mtor_swarm.config import MissionConfig, RealmConfig
-from mtor_swarm.errors import ConfigError, EventError
+from mtor_swarm.errors import EventError
 from mtor_swarm.events import (
     Command,
     DetectionSeen,
@@ -34,7 +33,6 @@ from mtor_swarm.events import (
 )
 from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, EVENT_QOS, SENSOR_QOS, STATE_QOS
 from mtor_swarm.realm.worker import Worker
-from mtor_swarm.workers.mission import Mission
 from mtor_swarm.workers.mission_io import (
     Drive,
     Given,
@@ -45,21 +43,9 @@ from mtor_swarm.workers.mission_io import (
     Show,
     Sightings,
 )
+from mtor_swarm.workers.missions import Machine, make, mission_path
 
 MAX_RAYS = 4096
-
-
-def mission_path(name: str) -> Path:
-    """The file of a mission: one of those shipped by its name, or a path to one of your own."""
-    own = Path(name).expanduser()
-    if own.suffix in {".yaml", ".yml"} or own.name != name:
-        return own
-    folder = paths.share() / "config" / "missions"
-    shipped = folder / f"{name}.yaml"
-    if not shipped.is_file():
-        known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml"))) or "none"
-        raise ConfigError(f"mission `{name}` is not one shipped here ({known}), nor a path to one")
-    return shipped
 
 
 class DecisionWorker(Worker):
@@ -69,13 +55,13 @@ class DecisionWorker(Worker):
         super().__init__(name="decision", config=config)
         self._wanted = self.create_publisher(Twist, "wanted_vel", CONTROL_QOS)
         self._state = self.create_publisher(String, "state", STATE_QOS)
-        self._mission: Mission | None = None
+        self._mission: Machine | None = None
 
     def load(self) -> None:
         """Read the mission and listen to what it is woken by."""
         mission = settings.load(mission_path(self.config.mission), MissionConfig)
         unit = self.config.unit
-        self._mission = Mission(mission, unit, random.Random(f"{unit} {mission.name}"))
+        self._mission = make(mission, unit, random.Random(f"{unit} {mission.name}"))
         self.hear(Odometry, "odom", self._odom, SENSOR_QOS)
         self.hear(LaserScan, "scan", self._scan, SENSOR_QOS)
         self.hear(String, "neighbours", self._neighbour, EVENT_QOS)

@@ -1,0 +1,43 @@
+"""Which machine a mission's kind asks for, and where mission files lie. Pure but for the paths."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Protocol
+
+from mtor_swarm import paths
+from mtor_swarm.config import MissionConfig
+from mtor_swarm.errors import ConfigError
+from mtor_swarm.events import UnitState
+from mtor_swarm.workers.mission import Mission
+from mtor_swarm.workers.mission_io import Effect, Given
+
+
+class Machine(Protocol):
+    """One unit's part in a mission."""
+
+    @property
+    def state(self) -> UnitState:
+        """What this unit tells of itself."""
+
+    def handle(self, given: Given, now: float) -> list[Effect]:
+        """Take in one fact; the effects are in the order in which they are to be carried out."""
+
+
+def make(config: MissionConfig, unit: str, rng: random.Random) -> Machine:
+    """The machine of one unit in this mission."""
+    return Mission(config, unit, rng)
+
+
+def mission_path(name: str) -> Path:
+    """The file of a mission: one of those shipped by its name, or a path to one of your own."""
+    own = Path(name).expanduser()
+    if own.suffix in {".yaml", ".yml"} or own.name != name:
+        return own
+    folder = paths.share() / "config" / "missions"
+    shipped = folder / f"{name}.yaml"
+    if not shipped.is_file():
+        known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml"))) or "none"
+        raise ConfigError(f"mission `{name}` is not one shipped here ({known}), nor a path to one")
+    return shipped
