@@ -14,9 +14,9 @@ from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.membership import (
     ALIVE,
     DEAD,
-    LEFT,
     NOTHING,
     Age,
+    Told,
     View,
     age,
     age_of,
@@ -86,10 +86,13 @@ class Hearsay:
         """A peer's ages: tell it what is newer here, and ask for what is newer there."""
         if not self.members.whole:
             return
-        theirs = {each: age(boot, inc, rank) for each, boot, inc, rank in frame.ages}
+        mine = self.members.told
+        other = [each for each in frame.ages if each not in mine]
+        theirs = {each: age(boot, inc, rank) for each, boot, inc, rank in other}
         newer = [each for each, what in theirs.items() if self._age(each) > what]
         if frame.whole:
-            newer += [each for each in self._all() if each not in theirs and each != sender]
+            told = {each[0] for each in frame.ages}
+            newer += [each for each in self._all() if each not in told and each != sender]
         self.tell(sender, newer)
         older = [
             each
@@ -222,11 +225,13 @@ class Hearsay:
             self._refute(sender, doubt, now)
             return False
         view = self.members.views.get(doubt.member)
+        witness = doubt.origin
+        if view is not None and view.doubts.get(witness) == doubt:
+            return False
         if view is None or doubt.about > view.fact.about:
             if self.members.whole:
                 self.m.send(sender, self._known([doubt.member]), 1)
             return False
-        witness = doubt.origin
         if not self.members.tells(doubt, witness):
             return False
         if not wire.is_genuine(doubt, self.m.verifier):
@@ -329,9 +334,10 @@ class Hearsay:
         return view.age if view else NOTHING
 
     def _known(self, members: list[str], whole: bool = False) -> wire.Known:
-        ages = []
-        for member in members[: wire.MAX_ITEMS]:
-            boot, left, incarnation, dead = self._age(member)
-            rank = LEFT if left else DEAD if dead else ALIVE
-            ages.append((member, boot, incarnation, rank))
-        return wire.Known(ages, whole)
+        return wire.Known([self._told(each) for each in members[: wire.MAX_ITEMS]], whole)
+
+    def _told(self, member: str) -> Told:
+        view = self.members.views.get(member)
+        if view is not None:
+            return view.told
+        return (member, *(self.m.my_fact().about if member == self.m.member_id else (0, 0)), ALIVE)

@@ -118,7 +118,8 @@ class Machine:
     def handle(self, item: fx.Input, now: float) -> list[fx.Effect]:
         """What is to be done about this input: the most urgent sends first, what is told last."""
         self._handlers[type(item)](item, now)
-        self._tell_changes(now)
+        if self.members.changed or self.members.forgotten or self.overlay.stirred:
+            self._tell_changes(now)
         done = self.out.drain()
         for each in done:
             if isinstance(each, fx.SetTimer):
@@ -319,6 +320,7 @@ class Machine:
             self._no_link(member, now)
         for member in self.members.forgotten:
             self.overlay.forgotten(member, now)
+            self.news.repair.streams.origin_seen(member)
             self.news.beacons.forgotten(member)
             self._drop(member)
             self.out.add(fx.Forgotten(member))
@@ -335,6 +337,7 @@ class Machine:
 
     def _tell_change(self, info: MemberInfo, was: str, now: float) -> None:
         self.out.add(fx.MemberSeen(info, was))
+        self.news.repair.streams.origin_seen(info.id)
         if info.state in ("dead", "left"):
             self.overlay.lost(info.id, now)
             self.asks.lost(info.id)
