@@ -15,6 +15,7 @@ from mtor_swarm.swarm.gossip.membership import (
     ALIVE,
     DEAD,
     NOTHING,
+    SUSPECT,
     Age,
     Told,
     View,
@@ -28,15 +29,20 @@ if TYPE_CHECKING:
 
 RETELLS, RETOLD = 3, 3
 """The age of news on a member is told in so many probe periods, to so many members."""
-COMPARE_S = 0.03
-"""Who found others' tables different compares again so soon."""
+COMPARE_S, COMPARE_EACH_S = 0.03, 0.0005
+"""Who found others' tables different compares again so soon; the second for each live member.
+
+So that tables that are long, and differ for seconds as when a swarm parts, do not fill the links.
+"""
 COMPARES = 10
 """And that often, while nothing is learned: then tables differ for good, and the usual pace does.
 
 Such as where one refuses a certificate that others admit, or hears one that others do not.
 """
 GATHER_S = 0.02
-"""Facts that come thick are gathered for this long, so that many go on in one frame."""
+"""News that comes thick is gathered for this long, so that much of it goes on in one frame."""
+HURRIED = 4
+"""So many doubts in that time go on at once: with two of them everybody knows of a death."""
 LOST = 64
 """Units that are gone, the latest, told to one that asks: it shows whom the swarm has lost."""
 SAMPLE = 16
@@ -54,6 +60,9 @@ class Hearsay:
         self._retell: dict[str, int] = {}
         self._twin = (0, 0)
         self._next_at = 0.0
+        self._doubts: list[tuple[wire.Doubt, str]] = []
+        self._gather_until = 0.0
+        self._hurried = 0
         self._compared = (b"", 0)
 
     def digest(self) -> bytes:
@@ -67,9 +76,13 @@ class Hearsay:
         doubted = {each.member for each in frame.doubts}
         for fact in frame.facts:
             member = fact.origin
-            news = self.learn(member, fact, now)
+            view = self.members.views.get(member)
+            had = view is not None and view.rank <= SUSPECT and view.fact == fact
+            news = not had and self.learn(member, fact, now)
             if member == sender:
                 self.m.prober.heard(member, now)
+            if had:
+                continue
             if news:
                 self._pass_on(member, sender, now)
             elif member == sender and self._is_elsewhere(member, fact):
@@ -78,7 +91,7 @@ class Hearsay:
                 self.tell(sender, [member])
         fresh = [each for each in frame.doubts if self.doubted(sender, each, now)]
         if fresh and self.members.whole:
-            self.tell_near(wire.Spread([], fresh), but=sender)
+            self._pass_doubts(fresh, sender, now)
         if frame.pull:
             self.tell(sender, self._some())
 
@@ -105,10 +118,11 @@ class Hearsay:
             mine, (last, times) = self.digest(), self._compared
             self._compared = (mine, times + 1 if mine == last else 1)
             if self._compared[1] <= COMPARES:
-                self.compare_by(now + COMPARE_S)
+                self.compare_soon(now)
 
-    def compare_by(self, at: float) -> None:
-        """Compare digests with others by then: more may differ."""
+    def compare_soon(self, now: float) -> None:
+        """Compare digests with others before long: more may differ."""
+        at = now + max(COMPARE_S, COMPARE_EACH_S * len(self.members.live()))
         if not self.m.is_due_by("digest", at):
             self.out.add(fx.SetTimer("digest", at))
 
@@ -254,7 +268,27 @@ class Hearsay:
         if self.members.tells(doubt, self.m.member_id):
             doubt = wire.sign(doubt, self.m.signer)
             self.learn_doubt(doubt, self.m.member_id, now)
-            self.tell_near(wire.Spread([], [doubt]))
+            self._pass_doubts([doubt], "", now)
+
+    def _pass_doubts(self, doubts: list[wire.Doubt], sender: str, now: float) -> None:
+        if now >= self._gather_until:
+            self._gather_until, self._hurried = now + GATHER_S, 0
+        self._hurried += 1
+        if self._hurried <= HURRIED:
+            self.tell_near(wire.Spread([], doubts), but=sender)
+            return
+        if not self._doubts:
+            self.out.add(fx.SetTimer("doubts", self._gather_until))
+        self._doubts += [(each, sender) for each in doubts]
+
+    def flush_doubts(self, now: float) -> None:
+        """Pass on the doubts that were gathered; while they come as thick, gather on."""
+        fresh, self._doubts = self._doubts, []
+        self._gather_until = now + GATHER_S
+        for member in self.m.overlay.active:
+            told = [each for each, teller in fresh if teller != member]
+            for first in range(0, len(told), wire.MAX_TOLD):
+                self.m.send(member, wire.Spread([], told[first : first + wire.MAX_TOLD]), 1)
 
     def _doubt(self, member: str, sure: bool) -> wire.Doubt:
         """Our doubt of what we hold of that member, not yet signed."""

@@ -16,7 +16,7 @@ from mtor_swarm.swarm.certificates import Authority
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.asks import Asks
-from mtor_swarm.swarm.gossip.hearsay import COMPARE_S, Hearsay
+from mtor_swarm.swarm.gossip.hearsay import Hearsay
 from mtor_swarm.swarm.gossip.membership import ALIVE, DEAD, SUSPECT, MemberInfo, Membership
 from mtor_swarm.swarm.gossip.news import News
 from mtor_swarm.swarm.gossip.overlay import AFFIRM_S, Overlay
@@ -276,6 +276,8 @@ class Machine:
             self._suspicion_over(rest, now, late)
         elif name == "flush":
             self.hearsay.flush(now)
+        elif name == "doubts":
+            self.hearsay.flush_doubts(now)
         elif name == "overlay":
             self.overlay.tend(now)
         elif name == "affirm":
@@ -344,7 +346,7 @@ class Machine:
             self.prober.lost(now)
             self._drop(info.id)
         elif was in ("", "dead", "left"):
-            self.hearsay.compare_by(now + COMPARE_S)
+            self.hearsay.compare_soon(now)
             self.shared.met(now)
             self._see_conflict(info, now)
         else:
