@@ -64,6 +64,7 @@ class Hearsay:
         self._gather_until = 0.0
         self._hurried = 0
         self._compared = (b"", 0)
+        self._compares_at = 0.0
 
     def digest(self) -> bytes:
         """A hash of whom we hold for live; empty where that is a sample."""
@@ -122,15 +123,23 @@ class Hearsay:
 
     def compare_soon(self, now: float) -> None:
         """Compare digests with others before long: more may differ."""
-        at = now + max(COMPARE_S, COMPARE_EACH_S * len(self.members.live()))
+        at = now + self._pace()
         if not self.m.is_due_by("digest", at):
             self.out.add(fx.SetTimer("digest", at))
 
-    def compare(self, sender: str, digest: bytes) -> None:
-        """A peer's digest: if it is not ours, say how new all that we know is."""
+    def _pace(self) -> float:
+        return max(COMPARE_S, COMPARE_EACH_S * len(self.members.live()))
+
+    def compare(self, sender: str, digest: bytes, now: float) -> None:
+        """A peer's digest: if it is not ours, say how new all that we know is.
+
+        Not to several at once, who would all send the same.
+        """
         mine = self.digest()
         if mine and digest and mine != digest:
-            self.m.send(sender, self._known(self._all(), whole=True), 1)
+            if now >= self._compares_at:
+                self._compares_at = now + self._pace() / 2
+                self.m.send(sender, self._known(self._all(), whole=True), 1)
         elif mine and not digest:  # there are more than it can hold: learn of some
             self.swap(sender)
 

@@ -199,7 +199,7 @@ class Machine:
     def _neighbour(self, sender: str, frame: wire.Neighbour, now: float) -> None:
         self.overlay.received(sender, frame, now)
         if frame.word != "no":
-            self.hearsay.compare(sender, frame.members)
+            self.hearsay.compare(sender, frame.members, now)
 
     # --- suspicion
 

@@ -322,7 +322,7 @@ class News:
     # --- repair with a peer
 
     def _digest(self, sender: str, frame: wire.Digest, now: float) -> None:
-        self.m.hearsay.compare(sender, frame.members)
+        self.m.hearsay.compare(sender, frame.members, now)
         if frame.events == self.repair.streams.digest():
             self.backlog.said(sender, 0, now)
             return
