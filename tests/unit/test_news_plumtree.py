@@ -143,7 +143,7 @@ def test_what_had_to_be_wanted_makes_no_copy_over_the_tree_needless():
     assert tree.again(record(1), "z") == ["z"]
 
 
-def test_what_was_told_of_and_does_not_come_is_asked_for_of_one_then_the_next():
+def test_what_was_told_of_and_does_not_come_is_asked_for_of_each_teller_in_turn():
     tree = Tree()
     tree.tree.have("x", [name(1)], 0.0)
     tree.tree.have("y", [name(1)], 0.001)
@@ -157,7 +157,19 @@ def test_what_was_told_of_and_does_not_come_is_asked_for_of_one_then_the_next():
     assert tree.timers() == {"graft": 0.05 + plumtree.GRAFT_S}
     tree.tree.ask_missing(0.1)
     assert tree.sent[1:] == [("y", wire.Graft([name(1)], True))]
-    assert tree.timers() == {}
+    tree.tree.ask_missing(0.15)
+    assert tree.sent[2:] == [("x", wire.Graft([name(1)], True))]
+
+
+def test_what_nobody_sends_is_asked_for_only_so_often(monkeypatch):
+    monkeypatch.setattr(plumtree, "MAX_ASKS", 3)
+    tree = Tree()
+    for teller in "xyzabc":
+        tree.tree.have(teller, [name(1)], 0.0)
+    for second in range(1, 9):
+        tree.tree.ask_missing(float(second))
+    assert tree.take(wire.Graft) == ["x", "y", "z"]
+    assert tree.out.drain()[-1] == fx.SetTimer("graft", 2.0 + plumtree.GRAFT_S)
 
 
 def test_what_came_meanwhile_is_not_asked_for():

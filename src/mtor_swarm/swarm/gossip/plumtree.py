@@ -27,11 +27,13 @@ ENOUGH = 0.005
 """The chance that all copies of an event are lost which is small enough."""
 HAVE_S = 0.01
 """Lossy links are told of events in batches this far apart."""
-GRAFT_S = 0.01
-"""An event that was told of but does not come within this time is asked for."""
+GRAFT_S = 0.005
+"""An event that was told of but does not come within this time is asked for, again and again."""
+MAX_ASKS = 10
+"""Then it is left to the digests: three of four asks or their answers are lost on a bad link."""
 MAX_NAMES = 256
 MAX_RECENT = 2048
-MAX_MISSING = 512
+MAX_MISSING = 256
 MAX_TREES = 1024
 COMMON = "0" * 32
 """The common tree, where others are named by their origin."""
@@ -58,6 +60,17 @@ class Copy:
         self.senders = senders
 
 
+class Missing:
+    """A record that was told of: when it is asked for next, of whom in turn, how often yet."""
+
+    __slots__ = ("asks", "at", "tellers")
+
+    def __init__(self, at: float, teller: str) -> None:
+        self.at = at
+        self.tellers = [teller]
+        self.asks = MAX_ASKS
+
+
 class Plumtree:
     """The links of one member and which of them are lazy, in each tree.
 
@@ -73,7 +86,7 @@ class Plumtree:
         self.links: dict[str, list[bytes]] = {}
         self.recent: OrderedDict[bytes, Copy] = OrderedDict()
         self._lazy: OrderedDict[str, set[str]] = OrderedDict()
-        self._missing: OrderedDict[bytes, tuple[float, list[str]]] = OrderedDict()
+        self._missing: OrderedDict[bytes, Missing] = OrderedDict()
         self._set: set[str] = set()
         self._root = ("", 0)
         self._hops = 0
@@ -207,11 +220,11 @@ class Plumtree:
                 if sender in lazy and not self._is_enough(copy.senders):
                     sparse.append(name)
             elif name in self._missing:
-                tellers = self._missing[name][1]
-                if len(tellers) < 3 and sender not in tellers:
+                tellers = self._missing[name].tellers
+                if sender not in tellers and len(tellers) < MAX_ASKS:
                     tellers.append(sender)
             elif len(self._missing) < MAX_MISSING:
-                self._missing[name] = (now + GRAFT_S, [sender])
+                self._missing[name] = Missing(now + GRAFT_S, sender)
                 self._timer("graft", now + GRAFT_S)
             else:
                 self.out.count("events not asked for")
@@ -256,19 +269,20 @@ class Plumtree:
         return copy is not None and member in copy.senders
 
     def ask_missing(self, now: float) -> None:
-        """Graft what was told of and did not come; then try the next one that told of it."""
+        """Graft what was told of and did not come, of each one that told of it in turn."""
         self._set.discard("graft")
         wanted: dict[str, list[bytes]] = {}
-        for name, (at, tellers) in list(self._missing.items()):
-            if at > now:
+        for name, missing in list(self._missing.items()):
+            if missing.at > now:
                 continue
-            wanted.setdefault(tellers.pop(0), []).append(name)
-            if tellers:
-                self._missing[name] = (now + GRAFT_S, tellers)
-            else:
+            missing.tellers.append(missing.tellers.pop(0))
+            wanted.setdefault(missing.tellers[-1], []).append(name)
+            missing.at = now + GRAFT_S
+            missing.asks -= 1
+            if not missing.asks:
                 del self._missing[name]
         for member, names in wanted.items():
             self._graft(member, names, want=True)
         if self._missing:
-            soonest = min(at for at, _ in self._missing.values())
+            soonest = min(each.at for each in self._missing.values())
             self._timer("graft", soonest)
