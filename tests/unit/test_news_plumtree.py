@@ -62,6 +62,46 @@ def test_a_second_copy_makes_its_link_lazy_for_that_origin_alone():
     assert tree.push(record(1, "b"), sender="x") == ["y", "z"]
 
 
+def test_a_later_copy_over_a_shorter_way_takes_the_place_of_the_first():
+    tree = Tree()
+    tree.tree.push([record(1)], "x", 0.0, hops=5)
+    (_, pushed) = tree.sent[0]
+    assert isinstance(pushed, wire.Events)
+    assert pushed.hops == 6
+    tree.take(wire.Events)
+    tree.tree.again(tree.tree.recent[name(1)], "y", 4)
+    assert tree.take(wire.Prune) == ["x"]
+    tree.tree.again(tree.tree.recent[name(1)], "z", 4)
+    assert tree.take(wire.Prune) == ["z"]
+    assert tree.tree.eager(ORIGIN) == ["y"]
+
+
+def test_one_that_is_further_away_is_pruned_one_way_and_may_take_its_events_from_us():
+    tree = Tree()
+    tree.tree.push([record(1)], "x", 0.0, hops=1)
+    tree.take(wire.Events)
+    tree.tree.again(tree.tree.recent[name(1)], "y", 4)
+    assert tree.take(wire.Prune) == ["y"]
+    assert tree.tree.eager(ORIGIN) == ["x", "y", "z"]
+
+
+def test_a_shorter_way_that_loses_much_takes_no_others_place():
+    tree = Tree(y=0.3)
+    tree.tree.push([record(1)], "x", 0.0, hops=5)
+    tree.take(wire.Events)
+    tree.tree.again(tree.tree.recent[name(1)], "y", 1)
+    assert tree.take(wire.Prune) == ["y"]
+
+
+def test_what_was_wanted_came_no_shorter_way_than_any_copy():
+    tree = Tree()
+    tree.tree.push([record(1)], "x", 0.0, True)
+    tree.tree.again(tree.tree.recent[name(1)], "y", 3)
+    tree.take(wire.Events)
+    tree.tree.again(tree.tree.recent[name(1)], "z", 2)
+    assert tree.take(wire.Prune) == ["y"]
+
+
 def test_the_same_sender_twice_is_no_reason_to_prune():
     tree = Tree()
     tree.push(record(1), sender="x")

@@ -100,8 +100,8 @@ class Hearsay:
         """A peer's ages: tell it what is newer here, and ask for what is newer there."""
         if not self.members.whole:
             return
-        mine = self.members.told
-        other = [each for each in frame.ages if each not in mine]
+        same = self.members.told
+        other = [each for each in frame.ages if each not in same]
         theirs = {each: age(boot, inc, rank) for each, boot, inc, rank in other}
         newer = [each for each, what in theirs.items() if self._age(each) > what]
         if frame.whole:

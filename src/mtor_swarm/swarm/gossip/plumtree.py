@@ -3,10 +3,11 @@
 Leitão, Pereira, Rodrigues: "Epidemic Broadcast Trees" (SRDS 2007), with a tree for each origin, so
 that every origin's events take the links that were fastest for it. In a small swarm an origin's
 first events take one common tree, which its root, the lowest id, lets grow before there are any.
-A link is eager until a copy comes over it that was not needed. What "needed" means is measured:
-where datagrams are lost, as many links stay eager as it takes for all copies of an event to be
-lost in 0.5 % of cases at most. The others are told of events by digests, as of everything else;
-where datagrams are lost all links are told at once as well.
+A link is eager until a copy comes over it that was not needed; of two that one stays which took
+the shorter way, so that trees are hardly deeper than the shortest ways are long. What "needed"
+means is measured: where datagrams are lost, as many links stay eager as it takes for all copies
+of an event to be lost in 0.5 % of cases at most. The others are told of events by digests, as of
+everything else; where datagrams are lost all links are told at once as well.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ GRAFT_S = 0.005
 """An event that was told of but does not come within this time is asked for, again and again."""
 MAX_ASKS = 10
 """Then it is left to the digests: three of four asks or their answers are lost on a bad link."""
+MAX_HOPS = 255
 MAX_NAMES = 256
 MAX_RECENT = 2048
 MAX_MISSING = 256
@@ -48,11 +50,12 @@ class Sender(Protocol):
 
 
 class Copy:
-    """A record of late and whom it came from."""
+    """A record of late, whom it came from, and in how many hops over the way that is kept."""
 
-    __slots__ = ("key", "senders", "seq", "tree", "urgent")
+    __slots__ = ("hops", "key", "senders", "seq", "tree", "urgent")
 
-    def __init__(self, record: Record, tree: str, senders: list[str]) -> None:
+    def __init__(self, record: Record, tree: str, senders: list[str], hops: int) -> None:
+        self.hops = hops
         self.key = record.key
         self.tree = tree
         self.seq = record.seq
@@ -147,19 +150,22 @@ class Plumtree:
 
     # --- events
 
-    def push(self, records: list[Record], sender: str, now: float, wanted: bool = False) -> None:
+    def push(
+        self, records: list[Record], sender: str, now: float, wanted: bool = False, hops: int = 0
+    ) -> None:
         """Records that are new here go on; `sender` is empty if they are our own.
 
         What is urgent goes out on every link. What had to be `wanted` came over no tree, and
         makes no copy that comes over one needless.
         """
+        hops = MAX_HOPS if wanted else hops
         linked = sender == "" or sender in self.links
         batches: dict[str, list[Record]] = {}
         for record in records:
             name, origin = record.packed.name, record.key[0]
             tree = COMMON if self.small and record.seq < OWN_FROM else origin
             copy = self.recent[name] = Copy(
-                record, tree, [sender] if linked and not wanted else []
+                record, tree, [sender] if linked and not wanted else [], hops
             )
             self._missing.pop(name, None)
             lazy = self._lazy.get(tree, set())
@@ -178,7 +184,8 @@ class Plumtree:
             self.recent.popitem(last=False)
         for member, batch in batches.items():
             raws = [msgspec.Raw(each.raw) for each in batch]
-            self.send(member, wire.Events(raws), min(each.priority for each in batch))
+            more = wire.Events(raws, hops=min(hops + 1, MAX_HOPS))
+            self.send(member, more, min(each.priority for each in batch))
 
     def _tell_later(self, haves: list[bytes], name: bytes, now: float) -> None:
         if len(haves) < MAX_NAMES:
@@ -187,11 +194,20 @@ class Plumtree:
         else:
             self.out.count("events not told of")
 
-    def again(self, copy: Copy, sender: str) -> None:
-        """One more copy came: if the others were enough, it need not come."""
+    def again(self, copy: Copy, sender: str, hops: int = 0) -> None:
+        """One more copy came: if the others were enough, it need not come, or they need not."""
         if sender in copy.senders or copy.urgent:
             return
-        if self._is_enough(copy.senders):
+        one = copy.tree != COMMON and sender in self.links  # the common one has no one origin
+        if not self._is_enough(copy.senders):
+            copy.hops = min(hops, copy.hops)
+        elif one and hops < copy.hops and self._is_enough([sender]):
+            for member in copy.senders:
+                self._prune(member, copy.tree)
+            copy.senders, copy.hops = [], hops
+        elif one and hops > copy.hops + 2:
+            self.send(sender, wire.Prune(copy.tree))  # it will take the shorter way, by us
+        else:
             self._prune(sender, copy.tree)
         copy.senders.append(sender)
 

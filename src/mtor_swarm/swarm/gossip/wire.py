@@ -169,12 +169,13 @@ class Events(_Frame, frozen=True, tag=6):
     """Signed events (`records` has what is in one), pushed; or what was wanted.
 
     Of what was wanted, `upto` says how far in each stream this is all that I have; `more`: there
-    is more than fits, ask on.
+    is more than fits, ask on. Of what is pushed, `hops` says how many it has made.
     """
 
     records: Annotated[list[msgspec.Raw], Meta(max_length=256)]
     upto: Annotated[list[Head], Meta(max_length=256)] = []
     more: bool = False
+    hops: Annotated[int, Meta(ge=0, le=255)] = 0
 
 
 class Digest(_Frame, frozen=True, tag=7):

@@ -166,7 +166,7 @@ class Ledger:
 
     def heard(self, member: Member, sender: Member, frame: wire.Frame) -> None:
         """A frame arrives: note the copies of events in it."""
-        if type(frame) is wire.Events:
+        if isinstance(frame, wire.Events):
             for raw in frame.records:
                 packed = records.unpack(raw)
                 if packed.payload is None:

@@ -184,14 +184,13 @@ class World:
             self.watch.failed(member, item, error)
             return
         for effect in done:
-            kind = type(effect)
-            if kind is fx.Send:
+            if isinstance(effect, fx.Send):
                 self._carry(member, effect)
-            elif kind is fx.SetTimer:
+            elif isinstance(effect, fx.SetTimer):
                 at = max(effect.at, self.now)
                 member.timers[effect.key] = at
                 self._push(at, member, fx.Fired(effect.key))
-            elif kind is not fx.Reach:
+            elif not isinstance(effect, fx.Reach):
                 self.watch.told(member, effect)
         self.watch.stepped(member)
 
