@@ -57,7 +57,7 @@ class Play:
     def run(self, progress: OnProgress = lambda now, end: None) -> Report:
         """Meet, play, settle; the report, with every invariant that did not hold.
 
-        Millions of objects live until the end: nothing is gained by looking for garbage among them.
+        Millions of objects live until the end: to look for garbage among them gains nothing.
         """
         collects = gc.isenabled()
         gc.disable()
