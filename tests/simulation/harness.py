@@ -15,13 +15,13 @@ from collections import defaultdict
 
 from mtor_swarm.config import GossipConfig
 from mtor_swarm.events import Event, UnitState
+from mtor_swarm.swarm.delivery import DATAGRAM_BYTES
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.machine import Machine
 from mtor_swarm.swarm.simnet.keys import HashKeys
 
 WALL = 1_700_000_000.0
-DATAGRAM_BYTES = 1200
 RESENT_S = 0.2
 """What TCP loses comes this much later, each time."""
 

@@ -118,7 +118,7 @@ def test_one_that_walks_between_two_groups_carries_the_news(seed: int) -> None:
 @seeds
 def test_who_is_out_of_earshot_is_left_alone_and_missed_by_those_who_heard_it(seed: int) -> None:
     field = Field(seed, [(7.0 * i, 0.0) for i in range(8)])
-    field.run(120.0)
+    field.run(240.0)
     field.log.states.clear()
     field.run(60.0)
     assert len(field.log.states) < 8 * 8 * 2

@@ -178,3 +178,15 @@ def test_members_that_never_meet_are_told() -> None:
     report = made.run()
     assert "the members did not meet" in report.violations[0]
     assert "the views do not agree" in report.violations[1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_three_datagrams_in_ten_are_lost_events_are_not_late(seed: int) -> None:
+    told = scenario.parse("about = 'x'\nfor_s = 15\nloss = 0.3\nevents.rate_hz = 4")
+    report = Play("lossy", told, 16, seed).run()
+    assert report.ok
+    assert report.latency_s.count == 15 * report.events
+    assert report.latency_s.p50 < 0.01
+    assert report.latency_s.p99 < 0.03
+    late = report.latency_histogram[14:]  # over 56 ms
+    assert sum(late) <= 1

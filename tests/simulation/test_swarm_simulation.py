@@ -223,7 +223,7 @@ def test_the_same_seed_gives_the_same_trace() -> None:
     assert trace() == trace()
 
 
-@pytest.mark.parametrize(("number", "seed"), [(2, 59), (3, 59), (8, 54), (16, 40)])
+@pytest.mark.parametrize(("number", "seed"), [(2, 59), (3, 3), (8, 295), (16, 47)])
 def test_what_came_of_a_dead_members_last_events_reaches_all(number: int, seed: int) -> None:
     net = Net(seed, GossipConfig(store_age_s=30.0))
     members = net.grow(number)

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtor_swarm.swarm import datagrams
-from mtor_swarm.swarm.datagrams import KEPT_S, MAX_BYTES, Datagrams, Session
+from mtor_swarm.swarm import datagrams, delivery
+from mtor_swarm.swarm.datagrams import KEPT_S, Datagrams, Session
 from mtor_swarm.swarm.delivery import (
     GIVE_UP,
     LOSS_PACKETS,
@@ -276,7 +276,7 @@ def test_junk_at_the_port_is_counted_by_name_and_never_raises() -> None:
 
 def test_what_does_not_fit_or_leads_nowhere_goes_another_way() -> None:
     with Ends() as ends:
-        assert not ends.a.send(ends.to_b.address, bytes(MAX_BYTES + 1), 0.0)
+        assert not ends.a.send(ends.to_b.address, bytes(delivery.DATAGRAM_BYTES + 1), 0.0)
         assert not ends.a.send("tcp://127.0.0.1:1", b"x", 0.0)
         ends.a.reach(at(B, port=0), "127.0.0.1")
         assert not ends.a.send(ends.to_b.address, b"x", 0.0)

@@ -62,6 +62,46 @@ def test_a_second_copy_makes_its_link_lazy_for_that_origin_alone():
     assert tree.push(record(1, "b"), sender="x") == ["y", "z"]
 
 
+def test_a_later_copy_over_a_shorter_way_takes_the_place_of_the_first():
+    tree = Tree()
+    tree.tree.push([record(1)], "x", 0.0, hops=5)
+    (_, pushed) = tree.sent[0]
+    assert isinstance(pushed, wire.Events)
+    assert pushed.hops == 6
+    tree.take(wire.Events)
+    tree.tree.again(tree.tree.recent[name(1)], "y", 4)
+    assert tree.take(wire.Prune) == ["x"]
+    tree.tree.again(tree.tree.recent[name(1)], "z", 4)
+    assert tree.take(wire.Prune) == ["z"]
+    assert tree.tree.eager(ORIGIN) == ["y"]
+
+
+def test_one_that_is_further_away_is_pruned_one_way_and_may_take_its_events_from_us():
+    tree = Tree()
+    tree.tree.push([record(1)], "x", 0.0, hops=1)
+    tree.take(wire.Events)
+    tree.tree.again(tree.tree.recent[name(1)], "y", 4)
+    assert tree.take(wire.Prune) == ["y"]
+    assert tree.tree.eager(ORIGIN) == ["x", "y", "z"]
+
+
+def test_a_shorter_way_that_loses_much_takes_no_others_place():
+    tree = Tree(y=0.3)
+    tree.tree.push([record(1)], "x", 0.0, hops=5)
+    tree.take(wire.Events)
+    tree.tree.again(tree.tree.recent[name(1)], "y", 1)
+    assert tree.take(wire.Prune) == ["y"]
+
+
+def test_what_was_wanted_came_no_shorter_way_than_any_copy():
+    tree = Tree()
+    tree.tree.push([record(1)], "x", 0.0, True)
+    tree.tree.again(tree.tree.recent[name(1)], "y", 3)
+    tree.take(wire.Events)
+    tree.tree.again(tree.tree.recent[name(1)], "z", 2)
+    assert tree.take(wire.Prune) == ["y"]
+
+
 def test_the_same_sender_twice_is_no_reason_to_prune():
     tree = Tree()
     tree.push(record(1), sender="x")
@@ -143,7 +183,7 @@ def test_what_had_to_be_wanted_makes_no_copy_over_the_tree_needless():
     assert tree.again(record(1), "z") == ["z"]
 
 
-def test_what_was_told_of_and_does_not_come_is_asked_for_of_one_then_the_next():
+def test_what_was_told_of_and_does_not_come_is_asked_for_of_each_teller_in_turn():
     tree = Tree()
     tree.tree.have("x", [name(1)], 0.0)
     tree.tree.have("y", [name(1)], 0.001)
@@ -157,7 +197,19 @@ def test_what_was_told_of_and_does_not_come_is_asked_for_of_one_then_the_next():
     assert tree.timers() == {"graft": 0.05 + plumtree.GRAFT_S}
     tree.tree.ask_missing(0.1)
     assert tree.sent[1:] == [("y", wire.Graft([name(1)], True))]
-    assert tree.timers() == {}
+    tree.tree.ask_missing(0.15)
+    assert tree.sent[2:] == [("x", wire.Graft([name(1)], True))]
+
+
+def test_what_nobody_sends_is_asked_for_only_so_often(monkeypatch):
+    monkeypatch.setattr(plumtree, "MAX_ASKS", 3)
+    tree = Tree()
+    for teller in "xyzabc":
+        tree.tree.have(teller, [name(1)], 0.0)
+    for second in range(1, 9):
+        tree.tree.ask_missing(float(second))
+    assert tree.take(wire.Graft) == ["x", "y", "z"]
+    assert tree.out.drain()[-1] == fx.SetTimer("graft", 2.0 + plumtree.GRAFT_S)
 
 
 def test_what_came_meanwhile_is_not_asked_for():

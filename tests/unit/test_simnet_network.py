@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from mtor_swarm.swarm.simnet.network import DATAGRAM_BYTES, RETRANSMIT_S, Network
+from mtor_swarm.swarm.delivery import DATAGRAM_BYTES
+from mtor_swarm.swarm.simnet.network import RETRANSMIT_S, Network
 
 TRIES = 4000
 

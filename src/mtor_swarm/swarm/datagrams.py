@@ -27,12 +27,16 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from mtor_swarm.swarm.delivery import LOSS_PACKETS, Confirmations, Loss, Window
+from mtor_swarm.swarm.delivery import (
+    DATAGRAM_BYTES,
+    LOSS_PACKETS,
+    Confirmations,
+    Loss,
+    Window,
+)
 from mtor_swarm.swarm.gossip.effects import Lossy, Reach
 from mtor_swarm.swarm.identity import Identity
 
-MAX_BYTES = 1187
-"""The largest frame that rides one: with all headers it fits IPv6's least MTU (RFC 8200: 1280)."""
 MAX_PACKET = 2048
 MAX_SESSIONS = 4096
 BUFFER_BYTES = 1 << 20
@@ -174,7 +178,7 @@ class Datagrams:
         What `must` arrive is kept until it is confirmed itself.
         """
         session = self._by_address.get(address)
-        if session is None or len(frame) > MAX_BYTES or not self._agree(session):
+        if session is None or len(frame) > DATAGRAM_BYTES or not self._agree(session):
             return False
         if session.out.blocked:
             if session.out.is_trial_due(now):

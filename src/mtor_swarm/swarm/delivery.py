@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+DATAGRAM_BYTES = 1187
+"""The largest frame that rides one: with all headers it fits IPv6's least MTU (RFC 8200: 1280)."""
 SURE_S = 10.0
 WAITED_S = 0.5
 ASK_S = 0.05

@@ -14,9 +14,10 @@ from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.membership import (
     ALIVE,
     DEAD,
-    LEFT,
     NOTHING,
+    SUSPECT,
     Age,
+    Told,
     View,
     age,
     age_of,
@@ -28,15 +29,20 @@ if TYPE_CHECKING:
 
 RETELLS, RETOLD = 3, 3
 """The age of news on a member is told in so many probe periods, to so many members."""
-COMPARE_S = 0.03
-"""Who found others' tables different compares again so soon."""
+COMPARE_S, COMPARE_EACH_S = 0.03, 0.0005
+"""Who found others' tables different compares again so soon; the second for each live member.
+
+So that tables that are long, and differ for seconds as when a swarm parts, do not fill the links.
+"""
 COMPARES = 10
 """And that often, while nothing is learned: then tables differ for good, and the usual pace does.
 
 Such as where one refuses a certificate that others admit, or hears one that others do not.
 """
 GATHER_S = 0.02
-"""Facts that come thick are gathered for this long, so that many go on in one frame."""
+"""News that comes thick is gathered for this long, so that much of it goes on in one frame."""
+HURRIED = 4
+"""So many doubts in that time go on at once: with two of them everybody knows of a death."""
 LOST = 64
 """Units that are gone, the latest, told to one that asks: it shows whom the swarm has lost."""
 SAMPLE = 16
@@ -54,7 +60,11 @@ class Hearsay:
         self._retell: dict[str, int] = {}
         self._twin = (0, 0)
         self._next_at = 0.0
+        self._doubts: list[tuple[wire.Doubt, str]] = []
+        self._gather_until = 0.0
+        self._hurried = 0
         self._compared = (b"", 0)
+        self._compares_at = 0.0
 
     def digest(self) -> bytes:
         """A hash of whom we hold for live; empty where that is a sample."""
@@ -67,9 +77,13 @@ class Hearsay:
         doubted = {each.member for each in frame.doubts}
         for fact in frame.facts:
             member = fact.origin
-            news = self.learn(member, fact, now)
+            view = self.members.views.get(member)
+            had = view is not None and view.rank <= SUSPECT and view.fact == fact
+            news = not had and self.learn(member, fact, now)
             if member == sender:
                 self.m.prober.heard(member, now)
+            if had:
+                continue
             if news:
                 self._pass_on(member, sender, now)
             elif member == sender and self._is_elsewhere(member, fact):
@@ -78,7 +92,7 @@ class Hearsay:
                 self.tell(sender, [member])
         fresh = [each for each in frame.doubts if self.doubted(sender, each, now)]
         if fresh and self.members.whole:
-            self.tell_near(wire.Spread([], fresh), but=sender)
+            self._pass_doubts(fresh, sender, now)
         if frame.pull:
             self.tell(sender, self._some())
 
@@ -86,10 +100,13 @@ class Hearsay:
         """A peer's ages: tell it what is newer here, and ask for what is newer there."""
         if not self.members.whole:
             return
-        theirs = {each: age(boot, inc, rank) for each, boot, inc, rank in frame.ages}
+        same = self.members.told
+        other = [each for each in frame.ages if each not in same]
+        theirs = {each: age(boot, inc, rank) for each, boot, inc, rank in other}
         newer = [each for each, what in theirs.items() if self._age(each) > what]
         if frame.whole:
-            newer += [each for each in self._all() if each not in theirs and each != sender]
+            told = {each[0] for each in frame.ages}
+            newer += [each for each in self._all() if each not in told and each != sender]
         self.tell(sender, newer)
         older = [
             each
@@ -102,18 +119,27 @@ class Hearsay:
             mine, (last, times) = self.digest(), self._compared
             self._compared = (mine, times + 1 if mine == last else 1)
             if self._compared[1] <= COMPARES:
-                self.compare_by(now + COMPARE_S)
+                self.compare_soon(now)
 
-    def compare_by(self, at: float) -> None:
-        """Compare digests with others by then: more may differ."""
+    def compare_soon(self, now: float) -> None:
+        """Compare digests with others before long: more may differ."""
+        at = now + self._pace()
         if not self.m.is_due_by("digest", at):
             self.out.add(fx.SetTimer("digest", at))
 
-    def compare(self, sender: str, digest: bytes) -> None:
-        """A peer's digest: if it is not ours, say how new all that we know is."""
+    def _pace(self) -> float:
+        return max(COMPARE_S, COMPARE_EACH_S * len(self.members.live()))
+
+    def compare(self, sender: str, digest: bytes, now: float) -> None:
+        """A peer's digest: if it is not ours, say how new all that we know is.
+
+        Not to several at once, who would all send the same.
+        """
         mine = self.digest()
         if mine and digest and mine != digest:
-            self.m.send(sender, self._known(self._all(), whole=True), 1)
+            if now >= self._compares_at:
+                self._compares_at = now + self._pace() / 2
+                self.m.send(sender, self._known(self._all(), whole=True), 1)
         elif mine and not digest:  # there are more than it can hold: learn of some
             self.swap(sender)
 
@@ -222,11 +248,13 @@ class Hearsay:
             self._refute(sender, doubt, now)
             return False
         view = self.members.views.get(doubt.member)
+        witness = doubt.origin
+        if view is not None and view.doubts.get(witness) == doubt:
+            return False
         if view is None or doubt.about > view.fact.about:
             if self.members.whole:
                 self.m.send(sender, self._known([doubt.member]), 1)
             return False
-        witness = doubt.origin
         if not self.members.tells(doubt, witness):
             return False
         if not wire.is_genuine(doubt, self.m.verifier):
@@ -249,7 +277,27 @@ class Hearsay:
         if self.members.tells(doubt, self.m.member_id):
             doubt = wire.sign(doubt, self.m.signer)
             self.learn_doubt(doubt, self.m.member_id, now)
-            self.tell_near(wire.Spread([], [doubt]))
+            self._pass_doubts([doubt], "", now)
+
+    def _pass_doubts(self, doubts: list[wire.Doubt], sender: str, now: float) -> None:
+        if now >= self._gather_until:
+            self._gather_until, self._hurried = now + GATHER_S, 0
+        self._hurried += 1
+        if self._hurried <= HURRIED:
+            self.tell_near(wire.Spread([], doubts), but=sender)
+            return
+        if not self._doubts:
+            self.out.add(fx.SetTimer("doubts", self._gather_until))
+        self._doubts += [(each, sender) for each in doubts]
+
+    def flush_doubts(self, now: float) -> None:
+        """Pass on the doubts that were gathered; while they come as thick, gather on."""
+        fresh, self._doubts = self._doubts, []
+        self._gather_until = now + GATHER_S
+        for member in self.m.overlay.active:
+            told = [each for each, teller in fresh if teller != member]
+            for first in range(0, len(told), wire.MAX_TOLD):
+                self.m.send(member, wire.Spread([], told[first : first + wire.MAX_TOLD]), 1)
 
     def _doubt(self, member: str, sure: bool) -> wire.Doubt:
         """Our doubt of what we hold of that member, not yet signed."""
@@ -329,9 +377,10 @@ class Hearsay:
         return view.age if view else NOTHING
 
     def _known(self, members: list[str], whole: bool = False) -> wire.Known:
-        ages = []
-        for member in members[: wire.MAX_ITEMS]:
-            boot, left, incarnation, dead = self._age(member)
-            rank = LEFT if left else DEAD if dead else ALIVE
-            ages.append((member, boot, incarnation, rank))
-        return wire.Known(ages, whole)
+        return wire.Known([self._told(each) for each in members[: wire.MAX_ITEMS]], whole)
+
+    def _told(self, member: str) -> Told:
+        view = self.members.views.get(member)
+        if view is not None:
+            return view.told
+        return (member, *(self.m.my_fact().about if member == self.m.member_id else (0, 0)), ALIVE)

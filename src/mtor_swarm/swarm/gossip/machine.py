@@ -16,7 +16,7 @@ from mtor_swarm.swarm.certificates import Authority
 from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import wire
 from mtor_swarm.swarm.gossip.asks import Asks
-from mtor_swarm.swarm.gossip.hearsay import COMPARE_S, Hearsay
+from mtor_swarm.swarm.gossip.hearsay import Hearsay
 from mtor_swarm.swarm.gossip.membership import ALIVE, DEAD, SUSPECT, MemberInfo, Membership
 from mtor_swarm.swarm.gossip.news import News
 from mtor_swarm.swarm.gossip.overlay import AFFIRM_S, Overlay
@@ -118,7 +118,8 @@ class Machine:
     def handle(self, item: fx.Input, now: float) -> list[fx.Effect]:
         """What is to be done about this input: the most urgent sends first, what is told last."""
         self._handlers[type(item)](item, now)
-        self._tell_changes(now)
+        if self.members.changed or self.members.forgotten or self.overlay.stirred:
+            self._tell_changes(now)
         done = self.out.drain()
         for each in done:
             if isinstance(each, fx.SetTimer):
@@ -198,7 +199,7 @@ class Machine:
     def _neighbour(self, sender: str, frame: wire.Neighbour, now: float) -> None:
         self.overlay.received(sender, frame, now)
         if frame.word != "no":
-            self.hearsay.compare(sender, frame.members)
+            self.hearsay.compare(sender, frame.members, now)
 
     # --- suspicion
 
@@ -275,6 +276,8 @@ class Machine:
             self._suspicion_over(rest, now, late)
         elif name == "flush":
             self.hearsay.flush(now)
+        elif name == "doubts":
+            self.hearsay.flush_doubts(now)
         elif name == "overlay":
             self.overlay.tend(now)
         elif name == "affirm":
@@ -319,6 +322,7 @@ class Machine:
             self._no_link(member, now)
         for member in self.members.forgotten:
             self.overlay.forgotten(member, now)
+            self.news.repair.streams.origin_seen(member)
             self.news.beacons.forgotten(member)
             self._drop(member)
             self.out.add(fx.Forgotten(member))
@@ -335,13 +339,14 @@ class Machine:
 
     def _tell_change(self, info: MemberInfo, was: str, now: float) -> None:
         self.out.add(fx.MemberSeen(info, was))
+        self.news.repair.streams.origin_seen(info.id)
         if info.state in ("dead", "left"):
             self.overlay.lost(info.id, now)
             self.asks.lost(info.id)
             self.prober.lost(now)
             self._drop(info.id)
         elif was in ("", "dead", "left"):
-            self.hearsay.compare_by(now + COMPARE_S)
+            self.hearsay.compare_soon(now)
             self.shared.met(now)
             self._see_conflict(info, now)
         else:

@@ -8,6 +8,7 @@ within a boot who left has left; else the higher incarnation, with which a doubt
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import random
@@ -44,6 +45,8 @@ class MemberInfo(msgspec.Struct, frozen=True, kw_only=True):
     started_s: float
 
 
+Told = tuple[str, int, int, int]
+"""How new what is known of a member is, as peers tell it: its id, boot, incarnation, rank."""
 Age = tuple[int, bool, int, bool]
 """How news on one member compares: boot, left, incarnation, dead."""
 NOTHING: Age = (0, False, 0, False)
@@ -67,19 +70,20 @@ def is_gone(what: Age) -> bool:
 class View:
     """What is known of one other member; `doubts` of its fact, by witness."""
 
-    __slots__ = ("doubts", "fact", "heard", "rank", "reminded", "since")
+    __slots__ = ("age", "doubts", "fact", "heard", "rank", "reminded", "since", "told")
 
     def __init__(self, fact: Fact, now: float) -> None:
         self.fact = fact
-        self.rank = LEFT if fact.left else ALIVE
-        self.since = now
         self.doubts: dict[str, Doubt] = {}
         self.heard = self.reminded = -math.inf
+        self.turn(LEFT if fact.left else ALIVE, now)
 
-    @property
-    def age(self) -> Age:
-        """The order of news. A suspicion is none: it ends by itself."""
-        return age(self.fact.boot, self.fact.incarnation, self.rank)
+    def turn(self, rank: int, now: float) -> None:
+        """From now on it is that; `age` has the order of news, and a suspicion is none."""
+        fact = self.fact
+        self.rank, self.since = rank, now
+        self.age = age(fact.boot, fact.incarnation, rank)
+        self.told: Told = (fact.origin, *fact.about, rank if rank >= DEAD else ALIVE)
 
     @property
     def is_heard(self) -> bool:
@@ -113,6 +117,8 @@ class Membership:
         self.config = config
         self.rng = rng
         self.views: dict[str, View] = {}
+        self.told: set[Told] = set()
+        """What peers are told of each of these."""
         self.whole = True
         self.linked: Collection[str] = ()
         self.asked: Collection[str] = ()
@@ -229,7 +235,7 @@ class Membership:
         """A hash of who is live; equal hashes mean the same, an empty one says nothing."""
         if not self.whole:
             return b""
-        return (self._sum ^ _hash(self.me, mine)).to_bytes(8, "big")
+        return (self._sum ^ _hash(self.me, *mine.about)).to_bytes(8, "big")
 
     def expire(self, now: float) -> None:
         """Forget who has been gone for long."""
@@ -240,22 +246,26 @@ class Membership:
     def forget(self, member: str) -> None:
         """Know nothing of that member any more."""
         self._unplace(member)
-        del self.views[member]
+        self.told.discard(self.views.pop(member).told)
         self.forgotten.append(member)
 
     def _place(self, member: str, view: View) -> None:
         self._unplace(member)
+        old = self.views.get(member)
+        if old is not None:
+            self.told.discard(old.told)
+        self.told.add(view.told)
         self.views[member] = view
         if view.rank == ALIVE:
             insort(self._live, member)
-            self._sum ^= _hash(member, view.fact)
+            self._sum ^= _hash(member, *view.fact.about)
 
     def _unplace(self, member: str) -> None:
         view = self.views.get(member)
         if view is not None and view.rank <= SUSPECT:
             del self._live[bisect_left(self._live, member)]
             self._suspects.discard(member)
-            self._sum ^= _hash(member, view.fact)
+            self._sum ^= _hash(member, *view.fact.about)
 
     def _move(self, member: str, view: View, rank: int, now: float) -> None:
         was = STATES[view.rank]
@@ -263,7 +273,9 @@ class Membership:
             self._suspects.add(member)
         else:
             self._unplace(member)
-        view.rank, view.since = rank, now
+        self.told.discard(view.told)
+        view.turn(rank, now)
+        self.told.add(view.told)
         self.changed.append((view.info(member), was))
 
     def _make_room(self) -> bool:
@@ -280,6 +292,7 @@ class Membership:
         return bool(others)
 
 
-def _hash(member: str, fact: Fact) -> int:
-    text = f"{member} {fact.boot} {fact.incarnation}".encode()
+@functools.lru_cache(maxsize=8192)
+def _hash(member: str, boot: int, incarnation: int) -> int:
+    text = f"{member} {boot} {incarnation}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")

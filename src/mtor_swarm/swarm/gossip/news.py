@@ -15,7 +15,7 @@ from mtor_swarm.swarm.gossip import effects as fx
 from mtor_swarm.swarm.gossip import hlc, records, wire
 from mtor_swarm.swarm.gossip.backlog import Backlog
 from mtor_swarm.swarm.gossip.beacons import Beacons
-from mtor_swarm.swarm.gossip.plumtree import Plumtree
+from mtor_swarm.swarm.gossip.plumtree import MAX_HOPS, Plumtree
 from mtor_swarm.swarm.gossip.records import Record, StreamKey
 from mtor_swarm.swarm.gossip.repair import MAX_HEADS, Gap, Repair
 
@@ -148,7 +148,7 @@ class News:
                 if copy is not None and packed.payload is not None:
                     self.out.count("duplicates")
                     if not frame.upto:
-                        self.tree.again(copy, sender)
+                        self.tree.again(copy, sender, frame.hops)
                     continue
                 record = records.read(packed, raw)
             except WireError:
@@ -159,7 +159,7 @@ class News:
         if fresh:
             since = hlc.at(self._wall(now) - PUSH_AGE_S) if frame.upto else 0
             live = [each for each in fresh if each.header.stamp >= since]
-            self._push(live, sender, now, bool(frame.upto))
+            self._push(live, sender, now, bool(frame.upto), frame.hops)
             if live and frame.upto:
                 self.tree.mend(sender, live)
         if frame.upto:
@@ -207,10 +207,12 @@ class News:
         oldest = self._wall(now) - 2 * self.m.config.store_age_s - hlc.MAX_AHEAD_S
         return record.header.stamp < hlc.at(oldest)
 
-    def _push(self, fresh: list[Record], sender: str, now: float, wanted: bool = False) -> None:
+    def _push(
+        self, fresh: list[Record], sender: str, now: float, wanted: bool = False, hops: int = 0
+    ) -> None:
         self._busy_until = now + BUSY_S
         self._digest_by(now + self.m.config.digest_busy_s)
-        self.tree.push(fresh, sender, now, wanted)
+        self.tree.push(fresh, sender, now, wanted, hops)
 
     def _deliver(self, record: Record) -> None:
         origin, boot, channel = record.key
@@ -267,7 +269,8 @@ class News:
             raw = self.repair.store.get(copy.key, copy.seq)
             if raw is not None and frame.want:
                 priority = events.COMMAND if copy.urgent else events.NOTICE
-                self._send(sender, wire.Events([msgspec.Raw(raw)]), priority)
+                again = wire.Events([msgspec.Raw(raw)], hops=min(copy.hops + 1, MAX_HOPS))
+                self._send(sender, again, priority)
 
     # --- repair
 
@@ -322,7 +325,7 @@ class News:
     # --- repair with a peer
 
     def _digest(self, sender: str, frame: wire.Digest, now: float) -> None:
-        self.m.hearsay.compare(sender, frame.members)
+        self.m.hearsay.compare(sender, frame.members, now)
         if frame.events == self.repair.streams.digest():
             self.backlog.said(sender, 0, now)
             return

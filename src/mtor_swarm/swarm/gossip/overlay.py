@@ -54,6 +54,11 @@ class Overlay:
         self._silences: dict[str, int] = {}
         members.linked, members.asked = self.active, self._asked
 
+    @property
+    def stirred(self) -> bool:
+        """Whether there is anything to take."""
+        return bool(self.changes or self.silent)
+
     def tend(self, now: float) -> None:
         """Ask for the links that are lacking."""
         for member in [each for each, until in self._asked.items() if until <= now]:

@@ -3,10 +3,11 @@
 Leitão, Pereira, Rodrigues: "Epidemic Broadcast Trees" (SRDS 2007), with a tree for each origin, so
 that every origin's events take the links that were fastest for it. In a small swarm an origin's
 first events take one common tree, which its root, the lowest id, lets grow before there are any.
-A link is eager until a copy comes over it that was not needed. What "needed" means is measured:
-where datagrams are lost, as many links stay eager as it takes for all copies of an event to be
-lost in 0.5 % of cases at most. The others are told of events by digests, as of everything else;
-where datagrams are lost all links are told at once as well.
+A link is eager until a copy comes over it that was not needed; of two that one stays which took
+the shorter way, so that trees are hardly deeper than the shortest ways are long. What "needed"
+means is measured: where datagrams are lost, as many links stay eager as it takes for all copies
+of an event to be lost in 0.5 % of cases at most. The others are told of events by digests, as of
+everything else; where datagrams are lost all links are told at once as well.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ ENOUGH = 0.005
 """The chance that all copies of an event are lost which is small enough."""
 HAVE_S = 0.01
 """Lossy links are told of events in batches this far apart."""
-GRAFT_S = 0.01
-"""An event that was told of but does not come within this time is asked for."""
+GRAFT_S = 0.005
+"""An event that was told of but does not come within this time is asked for, again and again."""
+MAX_ASKS = 10
+"""Then it is left to the digests: three of four asks or their answers are lost on a bad link."""
+MAX_HOPS = 255
 MAX_NAMES = 256
 MAX_RECENT = 2048
-MAX_MISSING = 512
+MAX_MISSING = 256
 MAX_TREES = 1024
 COMMON = "0" * 32
 """The common tree, where others are named by their origin."""
@@ -46,16 +50,28 @@ class Sender(Protocol):
 
 
 class Copy:
-    """A record of late and whom it came from."""
+    """A record of late, whom it came from, and in how many hops over the way that is kept."""
 
-    __slots__ = ("key", "senders", "seq", "tree", "urgent")
+    __slots__ = ("hops", "key", "senders", "seq", "tree", "urgent")
 
-    def __init__(self, record: Record, tree: str, senders: list[str]) -> None:
+    def __init__(self, record: Record, tree: str, senders: list[str], hops: int) -> None:
+        self.hops = hops
         self.key = record.key
         self.tree = tree
         self.seq = record.seq
         self.urgent = record.priority <= COMMAND
         self.senders = senders
+
+
+class Missing:
+    """A record that was told of: when it is asked for next, of whom in turn, how often yet."""
+
+    __slots__ = ("asks", "at", "tellers")
+
+    def __init__(self, at: float, teller: str) -> None:
+        self.at = at
+        self.tellers = [teller]
+        self.asks = MAX_ASKS
 
 
 class Plumtree:
@@ -73,7 +89,7 @@ class Plumtree:
         self.links: dict[str, list[bytes]] = {}
         self.recent: OrderedDict[bytes, Copy] = OrderedDict()
         self._lazy: OrderedDict[str, set[str]] = OrderedDict()
-        self._missing: OrderedDict[bytes, tuple[float, list[str]]] = OrderedDict()
+        self._missing: OrderedDict[bytes, Missing] = OrderedDict()
         self._set: set[str] = set()
         self._root = ("", 0)
         self._hops = 0
@@ -134,19 +150,22 @@ class Plumtree:
 
     # --- events
 
-    def push(self, records: list[Record], sender: str, now: float, wanted: bool = False) -> None:
+    def push(
+        self, records: list[Record], sender: str, now: float, wanted: bool = False, hops: int = 0
+    ) -> None:
         """Records that are new here go on; `sender` is empty if they are our own.
 
         What is urgent goes out on every link. What had to be `wanted` came over no tree, and
         makes no copy that comes over one needless.
         """
+        hops = MAX_HOPS if wanted else hops
         linked = sender == "" or sender in self.links
         batches: dict[str, list[Record]] = {}
         for record in records:
             name, origin = record.packed.name, record.key[0]
             tree = COMMON if self.small and record.seq < OWN_FROM else origin
             copy = self.recent[name] = Copy(
-                record, tree, [sender] if linked and not wanted else []
+                record, tree, [sender] if linked and not wanted else [], hops
             )
             self._missing.pop(name, None)
             lazy = self._lazy.get(tree, set())
@@ -165,7 +184,8 @@ class Plumtree:
             self.recent.popitem(last=False)
         for member, batch in batches.items():
             raws = [msgspec.Raw(each.raw) for each in batch]
-            self.send(member, wire.Events(raws), min(each.priority for each in batch))
+            more = wire.Events(raws, hops=min(hops + 1, MAX_HOPS))
+            self.send(member, more, min(each.priority for each in batch))
 
     def _tell_later(self, haves: list[bytes], name: bytes, now: float) -> None:
         if len(haves) < MAX_NAMES:
@@ -174,11 +194,20 @@ class Plumtree:
         else:
             self.out.count("events not told of")
 
-    def again(self, copy: Copy, sender: str) -> None:
-        """One more copy came: if the others were enough, it need not come."""
+    def again(self, copy: Copy, sender: str, hops: int = 0) -> None:
+        """One more copy came: if the others were enough, it need not come, or they need not."""
         if sender in copy.senders or copy.urgent:
             return
-        if self._is_enough(copy.senders):
+        one = copy.tree != COMMON and sender in self.links  # the common one has no one origin
+        if not self._is_enough(copy.senders):
+            copy.hops = min(hops, copy.hops)
+        elif one and hops < copy.hops and self._is_enough([sender]):
+            for member in copy.senders:
+                self._prune(member, copy.tree)
+            copy.senders, copy.hops = [], hops
+        elif one and hops > copy.hops + 2:
+            self.send(sender, wire.Prune(copy.tree))  # it will take the shorter way, by us
+        else:
             self._prune(sender, copy.tree)
         copy.senders.append(sender)
 
@@ -207,11 +236,11 @@ class Plumtree:
                 if sender in lazy and not self._is_enough(copy.senders):
                     sparse.append(name)
             elif name in self._missing:
-                tellers = self._missing[name][1]
-                if len(tellers) < 3 and sender not in tellers:
+                tellers = self._missing[name].tellers
+                if sender not in tellers and len(tellers) < MAX_ASKS:
                     tellers.append(sender)
             elif len(self._missing) < MAX_MISSING:
-                self._missing[name] = (now + GRAFT_S, [sender])
+                self._missing[name] = Missing(now + GRAFT_S, sender)
                 self._timer("graft", now + GRAFT_S)
             else:
                 self.out.count("events not asked for")
@@ -256,19 +285,20 @@ class Plumtree:
         return copy is not None and member in copy.senders
 
     def ask_missing(self, now: float) -> None:
-        """Graft what was told of and did not come; then try the next one that told of it."""
+        """Graft what was told of and did not come, of each one that told of it in turn."""
         self._set.discard("graft")
         wanted: dict[str, list[bytes]] = {}
-        for name, (at, tellers) in list(self._missing.items()):
-            if at > now:
+        for name, missing in list(self._missing.items()):
+            if missing.at > now:
                 continue
-            wanted.setdefault(tellers.pop(0), []).append(name)
-            if tellers:
-                self._missing[name] = (now + GRAFT_S, tellers)
-            else:
+            missing.tellers.append(missing.tellers.pop(0))
+            wanted.setdefault(missing.tellers[-1], []).append(name)
+            missing.at = now + GRAFT_S
+            missing.asks -= 1
+            if not missing.asks:
                 del self._missing[name]
         for member, names in wanted.items():
             self._graft(member, names, want=True)
         if self._missing:
-            soonest = min(at for at, _ in self._missing.values())
+            soonest = min(each.at for each in self._missing.values())
             self._timer("graft", soonest)

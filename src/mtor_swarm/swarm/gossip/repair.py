@@ -128,7 +128,7 @@ class Repair:
 
     def expire(self, now: float) -> None:
         """Let go of what is too old or too much; the newest header of it stays as proof."""
-        for key, seq, raw in self.store.expire(now):
+        for key, seq, raw in self.streams.expire(now):
             stream = self.streams.get(key)
             if stream is not None and seq > stream.lost:
                 stream.lose(records.proof_of(raw))

@@ -25,7 +25,7 @@ RECENT = 12
 
 
 class Stream:
-    """How far this member is in one stream.
+    """How far this member is in one stream; `touched` notes that its hash is another.
 
     `head`: all up to it was delivered or passed over; `begun`: what is lost from here on is told.
     `known`: the newest that was seen signed.
@@ -37,22 +37,23 @@ class Stream:
         "ahead",
         "begun",
         "head",
+        "key",
         "known",
         "lost",
         "lost_stamp",
-        "mark",
         "priority",
         "proof",
         "stale",
         "stuck_since",
+        "touched",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, key: StreamKey, touched: set[StreamKey]) -> None:
+        self.key, self.touched = key, touched
         self.head = self.known = self.lost = self.lost_stamp = 0
         self.priority = 3
         self.begun = self.stale = False
         self.ahead: dict[int, Record] = {}
-        self.mark: int | None = None
         self.proof: bytes | None = None
         self.stuck_since: float | None = None
 
@@ -64,24 +65,22 @@ class Stream:
     def stuck(self, since: float | None, stale: bool = False) -> None:
         """Since when the next one is missing, and whether that is long; None: nothing is."""
         self.stuck_since, self.stale = since, stale
-        self.mark = None
+        self.touched.add(self.key)
 
     def moved_to(self, head: int) -> None:
         """All up to there is settled."""
         self.head = head
-        self.mark = None
+        self.touched.add(self.key)
 
     def lose(self, proof: Record) -> None:
         """The newest record of which only the header is here."""
         self.lost, self.lost_stamp = proof.seq, proof.header.stamp
         self.proof = proof.raw
 
-    def hash(self, key: StreamKey) -> int:
+    def hash(self) -> int:
         """64 bits that stand for being this far in this stream, or having what waits in it."""
-        if self.mark is None:
-            text = f"{key} {self.head} {sorted(self.ahead) if self.stale else ''}".encode()
-            self.mark = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
-        return self.mark
+        text = f"{self.key} {self.head} {sorted(self.ahead) if self.stale else ''}".encode()
+        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
 class Streams:
@@ -99,6 +98,10 @@ class Streams:
         self._of: dict[str, list[StreamKey]] = {}
         self._recent: OrderedDict[StreamKey, float] = OrderedDict()
         self._turn = 0
+        self._touched: set[StreamKey] = set()
+        """Streams that may count otherwise in `_sum` now, which has the hashes of `_counted`."""
+        self._counted: dict[StreamKey, int] = {}
+        self._sum = 0
 
     def __len__(self) -> int:
         return len(self._all)
@@ -114,7 +117,7 @@ class Streams:
     def hold(self, stream: Stream, record: Record) -> None:
         """A record of that stream waits for its turn."""
         stream.ahead[record.seq] = record
-        stream.mark = None
+        self._touched.add(record.key)
         self.held += 1
         self.held_bytes += len(record.raw)
 
@@ -143,7 +146,8 @@ class Streams:
                 victim = self._victim()
                 if victim is not None:
                     self._forget(victim)
-            stream = self._all[key] = Stream()
+            stream = self._all[key] = Stream(key, self._touched)
+            self._touched.add(key)
             self._of.setdefault(key[0], []).append(key)
         self._all.move_to_end(key)
         return stream
@@ -160,6 +164,7 @@ class Streams:
         for seq in list(stream.ahead):
             self.let_go(stream, seq)
         self.store.drop(key)
+        self._touched.add(key)
         self._recent.pop(key, None)
         self._of[key[0]].remove(key)
         if not self._of[key[0]]:
@@ -175,12 +180,30 @@ class Streams:
 
     def current(self) -> list[StreamKey]:
         """The streams that matter to peers: something is stored, or may yet come."""
-        return [each for each in self._all if self.store.holds(each) or self.is_live(each)]
+        return [each for each in self._all if self._is_current(each)]
+
+    def _is_current(self, key: StreamKey) -> bool:
+        return self.store.holds(key) or self.is_live(key)
+
+    def origin_seen(self, origin: str) -> None:
+        """That member came or went: its streams may matter now, or no more."""
+        self._touched.update(self._of.get(origin, ()))
+
+    def expire(self, now: float) -> list[tuple[StreamKey, int, bytes]]:
+        """Let go of records that are too old or too much; what went, as (stream, seq, record)."""
+        gone = self.store.expire(now)
+        self._touched.update(key for key, _, _ in gone)
+        return gone
 
     def digest(self) -> bytes:
         """A hash of how far we are: the sum of the streams' hashes, whatever their order."""
-        total = sum(self._all[each].hash(each) for each in self.current())
-        return (total % 2**64).to_bytes(8, "big")
+        for key in self._touched:
+            self._sum -= self._counted.pop(key, 0)
+            if key in self._all and self._is_current(key):
+                self._counted[key] = self._all[key].hash()
+                self._sum += self._counted[key]
+        self._touched.clear()
+        return (self._sum % 2**64).to_bytes(8, "big")
 
     def recent(self, before: float = math.inf) -> list[Head]:
         """How far we are where something moved last, and not since that time."""

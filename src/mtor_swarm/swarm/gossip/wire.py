@@ -6,6 +6,7 @@ that no signature of one kind can pass for another. Relays carry signed things u
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -40,6 +41,9 @@ StateName = Annotated[
 """A shared state: its kind, its name and, of a stigmergy, which of two values holds."""
 
 
+_name_of = functools.lru_cache(maxsize=16384)(fingerprint)
+
+
 class Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Something that its origin vouches for: `key` is the origin's, its fingerprint the id."""
 
@@ -49,7 +53,7 @@ class Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     @property
     def origin(self) -> str:
         """The id of the member that says so."""
-        return fingerprint(self.key)
+        return _name_of(self.key)
 
 
 class Fact(Signed, frozen=True, kw_only=True):
@@ -165,12 +169,13 @@ class Events(_Frame, frozen=True, tag=6):
     """Signed events (`records` has what is in one), pushed; or what was wanted.
 
     Of what was wanted, `upto` says how far in each stream this is all that I have; `more`: there
-    is more than fits, ask on.
+    is more than fits, ask on. Of what is pushed, `hops` says how many it has made.
     """
 
     records: Annotated[list[msgspec.Raw], Meta(max_length=256)]
     upto: Annotated[list[Head], Meta(max_length=256)] = []
     more: bool = False
+    hops: Annotated[int, Meta(ge=0, le=255)] = 0
 
 
 class Digest(_Frame, frozen=True, tag=7):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 
 from mtor_swarm.ports import Radio
+from mtor_swarm.swarm.delivery import DATAGRAM_BYTES
 
-DATAGRAM_BYTES = 1200
-"""What is larger rides a stream."""
 RETRANSMIT_S = 0.2
 """The least retransmission timeout of Linux's TCP; it doubles with each loss (RFC 6298)."""
 RETRANSMITS = 6

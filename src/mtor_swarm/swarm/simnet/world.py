@@ -37,6 +37,7 @@ class Member:
     __slots__ = (
         "boot",
         "born",
+        "id",
         "index",
         "linked",
         "losses",
@@ -50,6 +51,7 @@ class Member:
 
     def __init__(self, name: str, index: int, machine: Machine, born: float) -> None:
         self.name = name
+        self.id = machine.member_id
         self.born = born
         self.index = index
         self.machine = machine
@@ -63,11 +65,6 @@ class Member:
         """What it was told of the loss from other members, by id."""
         self.notes: Any = None
         """Whatever the watch keeps with it."""
-
-    @property
-    def id(self) -> str:
-        """The member's id in the swarm."""
-        return self.machine.member_id
 
 
 class Watch(Protocol):
@@ -147,6 +144,8 @@ class World:
             seeds=[address_of(each) for each in seeds],
             link=keys.public_key,
         )
+        if name in self.members:
+            self.members[name].up = False
         member = Member(name, next(self._index), machine, self.now)
         self.members[name] = self._at[address_of(name)] = self._ids[member.id] = member
         self.give(member, fx.Started(address_of(name), 1))
@@ -197,25 +196,25 @@ class World:
 
     def run(self, until: float) -> None:
         """Let virtual time pass."""
-        queue = self._queue
+        queue, pop = self._queue, heapq.heappop
         while queue and queue[0][0] <= until:
-            at, _, member, item, sender = heapq.heappop(queue)
-            if not member.up or self.members[member.name] is not member:
-                continue
-            if isinstance(item, fx.Fired) and member.timers.get(item.key) != at:
+            at, _, member, item, sender = pop(queue)
+            key = item.key if isinstance(item, fx.Fired) else None
+            if not member.up or (key is not None and member.timers.get(key) != at):
                 continue
             if member.stalled_until > at:
-                if isinstance(item, fx.Fired):
-                    member.timers[item.key] = member.stalled_until
+                if key is not None:
+                    member.timers[key] = member.stalled_until
                 self._push(member.stalled_until, member, item, sender)
                 continue
             self.now = at
             self.steps += 1
             self._hash.update(_MOMENT.pack(at, member.index))
-            if isinstance(item, fx.Fired):
-                del member.timers[item.key]
+            if key is not None:
+                del member.timers[key]
             elif sender is not None and isinstance(item, fx.Received):
-                self._measure(member, sender)
+                if member.losses.get(sender.id, 0.0) != self.network.loss:
+                    self._measure(member, sender)
                 self.watch.heard(member, sender, item.frame)
             self.give(member, item)
         self.now = max(self.now, until)
@@ -263,10 +262,8 @@ class World:
 
     def _measure(self, member: Member, sender: Member) -> None:
         """Tell how many of the sender's datagrams are lost, as the transport would measure it."""
-        loss = self.network.loss
-        if member.losses.get(sender.id, 0.0) != loss:
-            member.losses[sender.id] = loss
-            self.give(member, fx.Lossy(sender.id, loss))
+        loss = member.losses[sender.id] = self.network.loss
+        self.give(member, fx.Lossy(sender.id, loss))
 
     def _push(
         self, at: float, member: Member, item: fx.Input, sender: Member | None = None
