@@ -43,7 +43,7 @@ class AskError(SwarmError):
     """An ask that cannot be sent or read: names what is wrong with it and what to send."""
 
 
-def explain(error: Exception) -> str:
+def explain(error: BaseException) -> str:
     """What went wrong in one line: our own errors speak for themselves, others give their name."""
     if isinstance(error, SwarmError):
         return str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -66,6 +67,27 @@ def test_a_worker_that_raises_fails_one_ask_which_another_answers(realm):
         answer = realm.answer(realm.client.ask("echo", b"x"))
         assert (answer.ok, answer.worker) == (True, "whole")
     assert worker.counts["faults"] > 1
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (lambda: sys.exit(3), "SystemExit: 3"),
+        (lambda: Answer(askid="0" * 32, ok=True, payload=object()), "TypeError"),
+        (lambda: Answer(askid="0" * 32, ok=True, steps=None), "TypeError"),
+        (lambda: Answer(askid="0" * 32, ok=False, reason="\udcff"), "surrogates"),
+    ],
+)
+def test_however_an_answer_goes_wrong_its_caller_hears_and_the_next_is_answered(realm, end, why):
+    def once(ask, tell):
+        return end() if ask.payload == b"end" else "fine"
+
+    realm.worker("w", once, Capability("echo", concurrency=1))
+    for _ in range(2):
+        failed = realm.answer(realm.client.ask("echo", b"end"))
+        assert not failed.ok
+        assert why in failed.reason
+    assert realm.answer(realm.client.ask("echo")).payload == b"fine"
 
 
 def test_a_bad_question_is_told_to_its_caller_and_is_no_fault(realm):

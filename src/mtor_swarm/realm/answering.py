@@ -100,13 +100,14 @@ class Answering:
         except AskError as error:
             self._worker.fault(f"topic {self._name}/asks", error)
             return
-        job = self._jobs.get(getattr(said, "askid", ""))
-        if isinstance(said, Ask) and job is not None:
-            job.turn = said.turn  # it works on it already: that answer will be the answer
-        elif isinstance(said, Ask):
-            self._on_ask(said)
-        elif isinstance(said, Cancel) and job is not None:
+        with self._lock:  # else the answer could go out between the look and the new turn
+            job = self._jobs.get(getattr(said, "askid", ""))
+            if isinstance(said, Ask) and job is not None:
+                job.turn = said.turn  # it works on it already: that answer will be the answer
+        if isinstance(said, Cancel) and job is not None:
             job.question.cancelled.set()
+        elif isinstance(said, Ask) and job is None:
+            self._on_ask(said)
 
     def _on_ask(self, ask: Ask) -> None:
         fields = {each: getattr(ask, each) for each in ask.__struct_fields__}
@@ -149,7 +150,7 @@ class Answering:
             return _to_answer(question, self._worker.answer(question, tell))
         except AskError as error:
             return _failure(question, str(error), retryable=False)
-        except Exception as error:  # another worker may do better, and this one goes on
+        except BaseException as error:  # another worker may do better; nothing ends the thread
             self._worker.fault(f"ask {question.askid} ({question.capability})", error)
             return _failure(question, explain(error))
 
@@ -160,17 +161,20 @@ class Answering:
             self._publish(job, answer)
 
     def _publish(self, job: _Job, answer: Answer) -> None:
+        try:
+            answer = self._signed(job, answer)
+            from_message(to_message(answer))  # what nobody could read is no answer
+        except Exception as error:  # a worker may have put anything into its Answer
+            answer = self._signed(job, _failure(job.question, explain(error)))
+        self._worker.counts["answers" if answer.ok else "failed_answers"] += 1
+        self._send(self._worked, answer)
+
+    def _signed(self, job: _Job, answer: Answer) -> Answer:
         took_s = time.monotonic() - job.began_s
         steps = [*answer.steps[: MAX_STEPS - 1], Step("worked", self._worker.source, took_s)]
-        answer = replace(
+        return replace(
             answer, askid=job.question.askid, turn=job.turn, worker=self._name, steps=steps
         )
-        self._worker.counts["answers" if answer.ok else "failed_answers"] += 1
-        try:
-            from_message(to_message(answer))  # what nobody could read is no answer
-        except AskError as error:
-            answer = replace(_failure(job.question, str(error)), turn=job.turn, worker=self._name)
-        self._send(self._worked, answer)
 
     def _send(self, publisher: Any, said: Said) -> None:
         try:

@@ -193,7 +193,7 @@ class Worker(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         timer = self.create_timer(period_s, lambda: guarded(), clock=clock)  # noqa: PLW0108
         self._undo.append(lambda: self.destroy_timer(timer))
 
-    def fault(self, culprit: str, error: Exception) -> None:
+    def fault(self, culprit: str, error: BaseException) -> None:
         """Count, log and report what went wrong in `culprit`; goes on. From any thread."""
         self.counts["faults"] += 1
         now = time.monotonic()
