@@ -45,8 +45,17 @@ def test_a_question_that_cannot_be_asked_is_told_why(tmp_path: Path) -> None:
     large.write_bytes(bytes(MAX_PAYLOAD_BYTES + 1))
     with pytest.raises(ConfigError, match="smaller picture"):
         ask.question(given("detect", "--file", str(large)))
+    with pytest.raises(ConfigError, match="smaller picture"):
+        ask.question(given("detect", "--file", "/dev/zero"))
     with pytest.raises(SwarmError, match="not an ask"):
         ask.question(given("c" * 65))
+    for words in (("c\udcff",), ("chat", "--option", "a=\udcff")):
+        with pytest.raises(SwarmError, match="UTF-8"):
+            ask.question(given(*words))
+
+
+def test_a_text_that_is_no_utf8_is_asked_as_the_bytes_that_were_typed() -> None:
+    assert ask.question(given("chat", "caf\udce9")).payload == b"caf\xe9"
 
 
 @pytest.mark.parametrize(

@@ -131,20 +131,22 @@ def run(args: argparse.Namespace) -> int:
 
 def question(args: argparse.Namespace) -> Ask:
     """What is asked, by the command's arguments; ConfigError if a file cannot be read."""
-    payload, kind = " ".join(args.text).encode(), "text/plain"
+    payload = " ".join(args.text).encode(errors="surrogateescape")  # the bytes that were typed
+    kind = "text/plain"
     if args.file and args.text:
         raise ConfigError(f"{args.file}: ask by a text or by a file, not both")
     if args.file:
         kind = mimetypes.guess_type(args.file)[0] or "application/octet-stream"
         try:
             stdin = args.file == "-"
-            payload = sys.stdin.buffer.read() if stdin else Path(args.file).read_bytes()
+            with sys.stdin.buffer if stdin else Path(args.file).open("rb") as file:
+                payload = file.read(MAX_PAYLOAD_BYTES + 1)
         except OSError as error:
             raise ConfigError(f"{args.file}: cannot be read: {error.strerror}") from None
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise ConfigError(
-            f"{args.file or 'the text'}: {len(payload)} bytes; {MAX_PAYLOAD_BYTES} at most: send "
-            "a smaller picture, or less"
+            f"{args.file or 'the text'}: more than the {MAX_PAYLOAD_BYTES} bytes that an ask has "
+            "room for: send a smaller picture, or less"
         )
     ask = Ask(
         askid=uuid.uuid4().hex,

@@ -128,8 +128,11 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def encode(said: Said) -> bytes:
-    """Its bytes; AskError if they are too many."""
-    raw = _encoder.encode(said)
+    """Its bytes; AskError if they are too many, or a text in it is none."""
+    try:
+        raw = _encoder.encode(said)
+    except UnicodeEncodeError as error:  # half a character, as of a command line that is no UTF-8
+        raise AskError(f"{type(said).__name__}: {error}: write it in UTF-8") from None
     if len(raw) > MAX_MESSAGE_BYTES:
         raise AskError(
             f"{type(said).__name__} {getattr(said, 'askid', '')} has {len(raw)} bytes; "
