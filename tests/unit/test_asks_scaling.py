@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from mtor_swarm.config import WorkerConfig
-from mtor_swarm.realm.scaling import AGAIN_S, COMING_S, DOWN_S, LOAD_S
+from mtor_swarm.realm.scaling import AGAIN_S, COMING_S, DOWN_S, EXPECTED_S, LOAD_S
 from tests.unit.asks_play import Play
 
 SLEEPER = WorkerConfig(kind="k", least=0, idle_s=30.0)
+STEADY = WorkerConfig(kind="k")
 MANY = WorkerConfig(kind="k", most=3)
 
 
@@ -162,6 +163,21 @@ def test_of_those_never_up_the_one_that_bears_its_name_is_woken_alone():
     play.ask("chat", timeout_s=60.0)
     play.ask("see", timeout_s=60.0)
     assert play.scaled == [("talker", 1), ("see", 1)]
+
+
+def test_one_that_is_to_run_and_was_not_found_yet_is_waited_for_and_not_for_ever():
+    play = Play()
+    play.staff(found=STEADY, late=STEADY, never=STEADY)
+    play.worker("found", "see")
+    early, lost = play.ask("chat", timeout_s=60.0), play.ask("fly", timeout_s=60.0)
+    play.wait(EXPECTED_S - 5.0)
+    assert not play.finals(early)
+    play.worker("late", "chat")
+    assert play.has("late") == [early]
+    assert not play.finals(lost), "the third may still be found"
+    play.wait(5.0)
+    assert "nobody for 'fly'" in play.final(lost).reason
+    assert "nobody for 'sing'" in play.final(play.ask("sing")).reason
 
 
 def test_when_all_have_said_what_they_answer_the_rest_is_refused():

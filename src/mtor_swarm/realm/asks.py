@@ -329,7 +329,7 @@ class Asks:
         news = not known and now < self._news_until_s
         if not news:
             self._scaling.waits(capability, wait_s)
-        if news or (not known and self._scaling.may(capability)):
+        if news or (not known and (self._scaling.may(capability) or self._scaling.expects())):
             place = self._waiting.place(pending)
             self._ledger.tell(pending, "loading", place=place, wait_s=load_s)
             again_s = max(now + NEWS_S, self._news_until_s)

@@ -21,6 +21,8 @@ UP_S = 1.0
 """No shorter wait is worth one more replica."""
 LOAD_S = 5.0
 """What loading is thought to take before it was seen."""
+EXPECTED_S = 15.0
+"""So long one that is to run may take to be found, before nobody is said to answer what it may."""
 COMING_S = 120.0
 """What is not up after so long is not coming."""
 AGAIN_S = 600.0
@@ -35,6 +37,7 @@ class _Crew:
 
     name: str
     config: WorkerConfig
+    since_s: float
     used_s: float
     waited_s: float
     capabilities: set[str] = field(default_factory=set)
@@ -66,7 +69,7 @@ class Scaling:
         for name in set(self._crews) - set(workers):
             self._out.alarms.cancel(self._crews.pop(name).alarm)
         for name, config in workers.items():
-            crew = self._crews.setdefault(name, _Crew(name, config, now, now))
+            crew = self._crews.setdefault(name, _Crew(name, config, now, now, now))
             crew.config = config
             self._plan(crew)
 
@@ -118,6 +121,14 @@ class Scaling:
             elif long and count < crew.config.most:
                 self._wake(crew, count + 1, f"asks for {capability} wait for {wait_s:.0f} s")
                 return
+
+    def expects(self) -> bool:
+        """Whether one that is to run was not up yet, so that nobody knows what it answers."""
+        now = self._out.now
+        return any(
+            each.config.least and not each.known and now < each.since_s + EXPECTED_S
+            for each in self._crews.values()
+        )
 
     def may(self, capability: str) -> bool:
         """Whether one that sleeps, and has not said yet what it answers, may answer this."""
