@@ -168,6 +168,14 @@ def test_what_waits_is_bounded_in_bytes_too(monkeypatch):
     assert not play.finals(play.ask(payload=b"12"))
 
 
+def test_what_peers_ask_leaves_half_of_the_bytes_to_the_owner(monkeypatch):
+    monkeypatch.setattr(ask_waiting, "MAX_WAITING_BYTES", 10)
+    play, _ = busy()
+    play.ask(payload=b"12345", caller="/r2", hops=1)
+    assert "MiB" in play.final(play.ask(payload=b"1", caller="/r3", hops=1)).reason
+    assert not play.finals(play.ask(payload=b"12345"))
+
+
 def test_what_need_not_wait_is_never_refused():
     play, _ = busy(AsksConfig(borrow=False, waiting_most=1))
     play.ask()

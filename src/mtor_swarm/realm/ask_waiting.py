@@ -9,7 +9,7 @@ from mtor_swarm.config import AsksConfig
 from mtor_swarm.realm.ask_queue import AskQueue, Pending
 
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-"""Payloads that wait, all together."""
+"""Payloads that wait, all together. Half of it is for the owner's own asks, whatever peers ask."""
 
 
 class Waiting:
@@ -62,7 +62,8 @@ class Waiting:
         caller, most = new.ask.caller, self._config.waiting_most
         if self._callers[caller] >= self._config.waiting_each:
             return f"{self._callers[caller]} asks of {caller} wait already", None
-        if self._bytes + len(new.ask.payload) > MAX_WAITING_BYTES:
+        room = MAX_WAITING_BYTES // 2 if new.ask.hops else MAX_WAITING_BYTES
+        if self._bytes + len(new.ask.payload) > room:
             return f"{self._bytes >> 20} MiB of asks wait already", None
         if self._count < most:
             return "", None
