@@ -69,6 +69,7 @@ DEV = [
     "httpx>=0.28",
     "hypothesis>=6.120",
     "import-linter>=2.1",
+    "matplotlib>=3.9",
     "mypy>=1.15",
     "playwright>=1.50",
     "pytest>=8.3",

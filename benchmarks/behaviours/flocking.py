@@ -34,14 +34,14 @@ def _run(noise: float, seed: int, steps: int) -> list[float]:
 def run(quick: bool) -> list[Figure]:
     noises = SOME if quick else NOISES
     seeds = 3 if quick else 20
-    phi, unsure = curve(noises, seeds, 240 if quick else 500)
-    between = noises[unsure.argmax()]
+    phi, unsure = curve(noises, seeds, 240 if quick else 300)
+    between = float(noises[unsure.argmax()])
     inside = float(noises[0] < between < noises[-1])
     about = f"{UNITS} units, {seeds} seeds"
     return [
-        Figure(name=f"flocking: order φ at noise {noises[0]}, {about}", value=phi[0], goal=0.9,
-               better="more"),
-        Figure(name=f"flocking: order φ at noise {noises[-1]}", value=phi[-1], goal=0.2),
+        Figure(name=f"flocking: order φ at noise {noises[0]}, {about}", value=float(phi[0]),
+               goal=0.9, better="more"),
+        Figure(name=f"flocking: order φ at noise {noises[-1]}", value=float(phi[-1]), goal=0.2),
         Figure(name="flocking: susceptibility peaks at noise", value=between, unit="rad"),
         Figure(name="flocking: that is between", value=inside, goal=1, better="more"),
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from mtor_swarm.swarm.behaviours.registry import BEHAVIOURS
 UNITS, ROOM_M, REACH_M, STEP_S = 40, 4.0, 1.5, 2.0
 QUALITIES = (1.0, 0.8)
 AGREED = 0.9
-HEARS = (1, 3, 5, 9)
+SIZES = (3, 5, 9, 13)
 
 
 def decided(name: str, groups: int, most_s: float, **parameters: Any) -> tuple[float, float]:
@@ -38,20 +38,25 @@ def decided(name: str, groups: int, most_s: float, **parameters: Any) -> tuple[f
         share = np.stack([(votes == option).mean(axis=1) for option in (1, 2)])
         new = np.isnan(agreed_s) & (share.max(axis=0) >= AGREED)
         agreed_s[new], right[new] = plane.time_s, share[0, new] >= AGREED
-    return float(right.mean()), float(np.nanmean(agreed_s)) if right.any() else np.inf
+    return float(right.mean()), float(np.nanmean(agreed_s)) if np.isfinite(
+        agreed_s
+    ).any() else np.inf
 
 
-def against_hears(groups: int, most_s: float) -> list[tuple[str, float, float]]:
-    """Accuracy and time of each rule, the majority's for several sizes of its neighbourhood."""
-    rules: list[tuple[str, str, dict[str, int]]] = [("voter model", "voter", {})]
-    rules += [(f"majority of {1 + each}", "majority", {"hears": each}) for each in HEARS[1:]]
-    rules.append(("cross-inhibition", "cross_inhibition", {}))
-    return [(title, *decided(name, groups, most_s, **extra)) for title, name, extra in rules]
+def against_size(groups: int, most_s: float) -> list[tuple[str, int, float, float]]:
+    """Each rule, how many votes it counts, its accuracy and time; the majority's for several."""
+    rules: list[tuple[str, str, int, dict[str, int]]] = [("voter model", "voter", 1, {})]
+    rules += [(f"majority of {n}", "majority", n, {"hears": n - 1}) for n in SIZES]
+    rules.append(("cross-inhibition", "cross_inhibition", 1, {}))
+    return [
+        (title, size, *decided(name, groups, most_s, **extra))
+        for title, name, size, extra in rules
+    ]
 
 
 def run(quick: bool) -> list[Figure]:
     figures = []
-    for title, right, time_s in against_hears(8 if quick else 20, 1500.0 if quick else 4000.0):
+    for title, _, right, time_s in against_size(20 if quick else 100, 4000.0):
         figures += [
             Figure(name=f"voting: {title}, agreed on the better", value=100 * right, unit="%"),
             Figure(name=f"voting: {title}, time", value=time_s, unit="s"),

@@ -23,4 +23,4 @@ def containment(
     follower to one of them, all followers end within the leaders' convex hull.
     """
     pull = limited(gain_per_s * scene.mean(scene.way), speed_mps)
-    return np.where(np.asarray(leads, dtype=bool)[:, None], 0.0, pull)
+    return np.where(np.asarray(leads, dtype=bool)[..., None], 0.0, pull)

@@ -19,7 +19,7 @@ def orca(
     aside_rad: float = 0.05,
     speed_mps: float = 0.5,
 ) -> Array:
-    """The velocity (N, 2) in `map`, as near to `wanted` (N, 2) in `map` as others' safety allows.
+    """The velocity (N, 2) in `map`, as near to `wanted`, (2,) or (N, 2) in `map`, as is safe.
 
     Source: van den Berg, Guy, Lin & Manocha, "Reciprocal n-body collision avoidance", 2011. All
     turn their wish by `aside_rad` to the right, so that those who meet head-on pass.
@@ -32,7 +32,8 @@ def orca(
     is too dense for that, the answer is the one that collides latest.
     """
     planes = _planes(scene, 2 * radius_m, horizon_s)
-    return nearest(planes, rotate(wanted, -aside_rad), speed_mps)
+    aside = np.broadcast_to(rotate(wanted, -aside_rad), scene.own.position.shape)
+    return nearest(planes, aside, speed_mps)
 
 
 def _planes(scene: Scene, sum_m: float, horizon_s: float) -> Planes:

@@ -14,6 +14,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
+from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, Literal, get_args
 
@@ -49,7 +50,7 @@ GROUP = "mtor_swarm.behaviours"
 Answer = Literal["velocity", "drive", "opinion"]
 
 
-class Behaviour(msgspec.Struct, frozen=True):
+class Behaviour(msgspec.Struct, frozen=True, dict=True):
     """A behaviour, and what its docstring says of it.
 
     Its `answer` is for each unit a *velocity* (N, 2) in frame `map`, m/s; a *drive* (N, 2): speed
@@ -60,7 +61,7 @@ class Behaviour(msgspec.Struct, frozen=True):
     function: Callable[..., Any]
     answer: Answer = "velocity"
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, Any]:
         """Its parameters with their defaults; `inspect.Parameter.empty` for those it must have."""
         given = inspect.signature(self.function).parameters.values()

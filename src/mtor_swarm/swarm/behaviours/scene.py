@@ -193,6 +193,8 @@ def _nearby(
 def _scene(
     own: Bodies, near: Bodies, mask: NDArray[np.bool_], period_m: float | None, **rest: Any
 ) -> Scene:
+    told = np.concatenate([near.position, near.velocity, near.heading[..., None]], axis=-1)
+    mask = mask & np.isfinite(told).all(axis=-1)  # who tells nonsense is nobody
     way = np.where(mask[..., None], near.position - own.position[:, None], 0.0)
     if period_m is not None:
         way -= period_m * np.round(way / period_m)
