@@ -47,6 +47,10 @@ def test_every_behaviour_says_its_source_its_inputs_and_what_it_guarantees(name:
         assert "`map`" in (behaviour.function.__doc__ or "")
 
 
+def test_a_behaviour_that_says_nothing_of_itself_has_nothing_to_tell() -> None:
+    assert Behaviour("mute", lambda scene: scene).source == ""
+
+
 def test_units_whose_answer_is_no_number_stand_still_and_the_others_go_on() -> None:
     guard = guarded([[np.nan, 0.1], [0.1, np.inf], [0.1, 0.2]])
     assert guard(scene()).tolist() == [[0.0, 0.0], [0.0, 0.0], [0.1, 0.2]]

@@ -36,6 +36,10 @@ def test_neighbours_in_a_shape_stand_as_far_apart_as_asked(shape: str) -> None:
     assert np.allclose((apart(at) + 9 * np.eye(7)).min(axis=1), 1.5)
 
 
+def test_a_ring_of_one_is_its_middle() -> None:
+    assert places("circle", 1).tolist() == [[0.0, 0.0]]
+
+
 def test_a_formation_travels_and_keeps_its_shape() -> None:
     at = places("wedge", 9)
     slot = fitted(SCATTERED, at)

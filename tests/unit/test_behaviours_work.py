@@ -34,6 +34,10 @@ def test_units_cover_a_room_as_well_as_one_who_knows_all_would_place_them() -> N
     assert np.all(np.diff(costs) < 1e-3)
 
 
+def test_a_unit_that_covers_a_plane_without_end_stays_where_it_is() -> None:
+    assert np.allclose(Plane([[3.0, 4.0]]).run("coverage", 5).bodies.position, [[3.0, 4.0]])
+
+
 def test_what_matters_more_is_covered_more_closely() -> None:
     def corner(at: Array) -> Array:
         return np.exp(-((at - [7.0, 7.0]) ** 2).sum(axis=-1) / 4.0)

@@ -56,14 +56,13 @@ def fitted(positions: ArrayLike, at: ArrayLike) -> NDArray[np.int64]:
     for _ in range(len(units)):
         i, j = np.unravel_index(left.argmin(), left.shape)
         slot[i], left[i], left[:, j] = j, np.inf, np.inf
-    for _ in range(len(units) ** 2):  # each swap shortens the sum, so there is an end
+    while True:  # each swap shortens the sum, so there is an end
         now = cost[np.arange(len(units)), slot]
         gain = now[:, None] + now - cost[:, slot] - cost[:, slot].T
         i, j = np.unravel_index(gain.argmax(), gain.shape)
         if gain[i, j] <= 1e-9:
-            break
+            return slot
         slot[[i, j]] = slot[[j, i]]
-    return slot
 
 
 def _line(count: int) -> Array:
