@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,36 @@ def test_who_is_asked_by_a_realm_asks_no_third(crew: Crew) -> None:
     driver = r1.unit.gossip._driver
     assert driver is not None
     assert "does not lend" in asked_by(driver, "r2").reason  # though it could borrow it itself
+
+
+def test_who_knows_the_id_of_anothers_ask_neither_hears_its_answer_nor_ends_it(crew: Crew) -> None:
+    let_go = threading.Event()
+
+    def reply(ask: Any, tell: Callable[[bytes], None]) -> bytes:
+        if ask.payload == b"secret":
+            let_go.wait(PATIENCE_S)
+        return backwards(ask, tell)
+
+    r2 = realm(crew, "r2", reply)
+    own = r2.ask(b"secret")
+
+    def ask(name: str, payload: bytes) -> Future[bytes]:
+        other = realm(crew, name)
+        knows(other, "r2")
+        driver = other.unit.gossip._driver
+        assert driver is not None
+        asked = Ask(askid=own.askid, capability="echo", payload=payload, caller="me")
+        return driver.ask("r2", BETWEEN_REALMS, ask_wire.encode(asked), PATIENCE_S)
+
+    found = ask_wire.decode(ask("r1", b"abc").result(PATIENCE_S))
+    assert isinstance(found, Answer)
+    assert (found.askid, found.payload) == (own.askid, b"cba")
+    second = ask("r3", b"secret")
+    wait_until("both secrets run", lambda: r2.desk.measures()["handed"] == 2)
+    second.cancel()
+    wait_until("one is cancelled", lambda: r2.desk.counts["cancelled"] == 1)
+    let_go.set()
+    assert answer(own).payload == b"terces"
 
 
 def asked_by(who: Observer | SwarmDriver, unit: str) -> Answer:

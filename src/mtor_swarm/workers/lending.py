@@ -8,6 +8,7 @@ who with keys must be vouched for by an operator or sysop, for all that a unit c
 
 from __future__ import annotations
 
+import hashlib
 import random
 import threading
 import time
@@ -168,6 +169,7 @@ class Loans:
         person = info is not None and info.role == "observer"
         ask = replace(
             said,
+            askid=_id_here(member, said.askid),
             caller=f"/{info.unit if info else member}"[:64],
             hops=0 if person else 1,
             turn=0,
@@ -175,27 +177,31 @@ class Loans:
         future: Future[bytes] = Future()
         if len(self._lent) >= MAX_LENT:
             reason = f"{self._unit} has {MAX_LENT} asks of others already"
-            busy = Answer(askid=ask.askid, ok=False, reason=reason, retryable=True, retry_s=BUSY_S)
+            busy = Answer(
+                askid=said.askid, ok=False, reason=reason, retryable=True, retry_s=BUSY_S
+            )
             future.set_result(ask_wire.encode(busy))
             return future
         self._lent.add(future)
         future.add_done_callback(self._lent.discard)
-        self._hand_over(events.NOTICE, lambda: self._put(ask, tell, future))
+        self._hand_over(events.NOTICE, lambda: self._put(said.askid, ask, tell, future))
         return future
 
-    def _put(self, ask: Ask, tell: Callable[[bytes], None], future: Future[bytes]) -> None:
-        """Ask our own realm, for one who is cancelled with the future."""
+    def _put(
+        self, theirs: str, ask: Ask, tell: Callable[[bytes], None], future: Future[bytes]
+    ) -> None:
+        """Ask our own realm, for one who calls it `theirs` and is cancelled with the future."""
 
         def on(said: Part | Status) -> None:
             try:
-                tell(ask_wire.encode(said))
+                tell(ask_wire.encode(replace(said, askid=theirs)))
             except SwarmError as error:  # an answer with a hole in it is none
                 _settle(future, error=error)
                 self._client.cancel(ask.askid, str(error)[:1024])
 
         def answered(done: Future[Answer]) -> None:
             try:
-                _settle(future, ask_wire.encode(done.result()))
+                _settle(future, ask_wire.encode(replace(done.result(), askid=theirs)))
             except AskError as error:
                 _settle(future, error=error)
 
@@ -210,6 +216,16 @@ class Loans:
             return
         asking.add_done_callback(answered)
         future.add_done_callback(given_up)
+
+
+def _id_here(member: str, askid: str) -> str:
+    """An id in our realm for a member's ask: half of it its own, to be found in logs.
+
+    Whoever knows the id of another's ask (a lender does) could else hear its answer, or cancel it.
+    """
+    half = len(askid) // 2
+    own = hashlib.blake2b(f"{member} {askid}".encode(), digest_size=half // 2).hexdigest()
+    return askid[:half] + own
 
 
 def _said_of(raw: bytes, askid: str) -> ask_wire.Said:
