@@ -69,6 +69,8 @@ class Echo(Worker):
             raise LookupError("this answer is broken")
         if ask.payload == b"crash":
             self.do_crash()
+        if ask.payload == b"hold":
+            ask.cancelled.wait(ask.left_s)
         if ask.payload.startswith(b"slow"):
             time.sleep(1.0)
         return "text/plain", ask.payload + b" by " + self.get_name().encode()

@@ -176,6 +176,10 @@ class Realm:
         """A question to `echo`; a Future of its answer."""
         return self._asks.ask("echo", payload, kind="text/plain", **{"timeout_s": 60.0, **more})
 
+    def cancel(self, asking) -> None:
+        """That answer is no longer wanted."""
+        self._asks.cancel(asking.askid)
+
     def answer(self, payload: bytes, **more):
         """The answer to a question."""
         future = self.ask(payload, **more)

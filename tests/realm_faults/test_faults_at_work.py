@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from mtor_swarm.config import WorkerConfig
 from tests.realm_faults.realm import Realm
 
 
@@ -26,6 +27,22 @@ def test_a_worker_is_added_asked_and_removed_while_the_realm_runs(realm):
     realm.until(lambda: realm.state("one") == "removed")
     realm.until(lambda: not realm.capabilities[-1]["available"])
     assert realm.capabilities[-1]["workers"] == []
+
+
+def test_one_that_finishes_its_asks_to_be_removed_is_added_anew_only_then(realm):
+    realm.add("leaver", "echo")
+    told: list[str] = []
+    held = realm.ask(b"hold", on_status=lambda status: told.append(status.state))
+    realm.until(lambda: "running" in told)
+    order = realm.command("remove", "leaver")
+    realm.acknowledged(order, "accepted")
+    again = realm.command("add", "leaver", WorkerConfig(kind="echo"))
+    assert "to be removed just now" in realm.acknowledged(again, "refused")
+    realm.cancel(held)
+    realm.acknowledged(order, "done")
+    realm.add("leaver", "echo")
+    assert realm.answer(b"hello").payload == b"hello by leaver"
+    realm.acknowledged(realm.command("remove", "leaver"), "done")
 
 
 def test_one_that_crashes_is_named_and_works_again(realm):

@@ -37,8 +37,8 @@ removed holds until the unit is started anew: what is to stay, write into its co
 `workers`. A worker's kind is what a package that is installed on the unit calls it.
 
   mtor worker list                                   of all units
-  mtor worker add smoke --kind smoke_alarm --unit r1 --set share=0.2
-  mtor worker add smoke --kind smoke_alarm --replace --set share=0.3
+  mtor worker add smoke --kind smoke_alarm --unit r1 --set rise=0.2
+  mtor worker add smoke --kind smoke_alarm --replace --set rise=0.3
   mtor worker logs smoke --unit r1                   what it wrote last
   mtor worker restart smoke --unit r1
   mtor worker remove smoke --unit r1

@@ -209,6 +209,8 @@ class Roster:
             raise CommandError(f"{MAX_NAMES} names were used for workers: start the unit anew")
         if name in self._swapping:
             raise CommandError(f"{name} is being replaced just now: wait for that")
+        if name in self.replicas.workers and name not in old:
+            raise CommandError(f"{name} finishes its asks to be removed just now: wait for that")
         new = staff.changed(old, change, self._kinds())
         if new != old:
             self._keep(new)
