@@ -213,10 +213,31 @@ class RealmConfig(_Section, frozen=True, kw_only=True):
 
 
 class MissionConfig(_Section, frozen=True, kw_only=True):
-    """A search: look for the target everywhere, then some surround it while the rest guard."""
+    """What units do together, by `kind`; the other kinds leave out what they have no use for.
+
+    A search: look for the target everywhere, then some surround it while the rest guard.
+    """
 
     name: Annotated[str, Meta(min_length=1, max_length=64)]
-    target: Annotated[str, Meta(description="the label to look for")]
+    kind: Annotated[
+        Literal["search", "coverage", "perimeter", "convoy", "warehouse"],
+        Meta(description="what the mission is about"),
+    ] = "search"
+    target: Annotated[str, Meta(description="the label to look for; empty: none")] = ""
+    share: Annotated[
+        float, Meta(gt=0, le=1, description="coverage: done once so much was looked at")
+    ] = 0.95
+    edge_m: Annotated[
+        float, Meta(gt=0, description="perimeter: watched so far inside the area's edge")
+    ] = 2.0
+    witnesses: Annotated[
+        int, Meta(ge=1, le=32, description="perimeter: units that must see it themselves")
+    ] = 2
+    route: Annotated[
+        list[tuple[float, float]],
+        Meta(max_length=256, description="convoy: places to pass, x and y (map)"),
+    ] = []
+    gap_m: Annotated[float, Meta(gt=0, description="convoy: between two units")] = 1.2
     surround: Annotated[int, Meta(ge=1, le=32, description="units that surround it")] = 3
     ring_m: Annotated[float, Meta(gt=0, description="distance at which they stand")] = 1.15
     confidence: Annotated[float, Meta(gt=0, lt=1, description="a sighting counts from here")] = 0.5
@@ -236,6 +257,13 @@ class MissionConfig(_Section, frozen=True, kw_only=True):
     clearance_m: Annotated[
         float, Meta(gt=0, description="room that driving keeps, from the unit's centre")
     ] = 0.38
+
+    def __post_init__(self) -> None:
+        """ValueError for a kind of mission without what it is about."""
+        if self.kind in {"search", "perimeter"} and not self.target:
+            raise ValueError(f"a {self.kind} needs a `target`: the label to look for")
+        if self.kind == "convoy" and len(self.route) < 2:
+            raise ValueError("a convoy needs a `route` of two places or more")
 
 
 def load(path: str | Path, cls: type[S]) -> S:

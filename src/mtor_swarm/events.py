@@ -84,6 +84,7 @@ class TargetSeen(msgspec.Struct, frozen=True, kw_only=True):
     y_m: float
     seen_from_x_m: float
     seen_from_y_m: float
+    seen_by: str = ""
 
 
 class TargetLost(msgspec.Struct, frozen=True, kw_only=True):

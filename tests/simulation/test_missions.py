@@ -10,7 +10,7 @@ from mtor_swarm.config import MissionConfig
 from mtor_swarm.workers.missions import mission_path
 
 MOST_S = 240.0
-MISSIONS = ["search"]
+MISSIONS = ["search", "coverage", "perimeter", "convoy"]
 every = pytest.mark.parametrize("name", MISSIONS)
 seeds = pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 
@@ -42,6 +42,19 @@ def test_with_a_unit_killed_the_others_carry_on(name: str, seed: int):
 @seeds
 def test_with_the_swarm_parted_for_20_s(name: str, seed: int):
     finished(name, seed, partition="20@5")
+
+
+def test_an_intruder_is_verified_by_a_second_unit_before_the_others_come():
+    run = finished("perimeter", 1)
+    told = [(e.type, e.unit, e.data) for e in run.lockstep.events]
+    doing = [(unit, data["doing"]) for kind, unit, data in told if kind == "mtor.unit.changed"]
+    first = next(n for n, each in enumerate(doing) if each[1] in {"approaching", "surrounding"})
+    before = dict(doing[:first])
+    tracking = {unit for unit, what in before.items() if what == "tracking"}
+    verifying = {unit for unit, what in before.items() if what == "verifying"}
+    assert tracking or verifying
+    seen = [unit for kind, unit, _ in told if kind == "mtor.target.seen"]
+    assert len(set(seen)) >= run.lockstep.config.witnesses
 
 
 def test_the_same_seed_gives_the_same_run():

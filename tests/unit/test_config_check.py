@@ -11,6 +11,7 @@ import yaml
 from mtor_swarm import config, paths
 from mtor_swarm.cli.main import main
 from mtor_swarm.config import MissionConfig, RealmConfig, SwarmConfig
+from mtor_swarm.errors import ConfigError
 
 CONFIG = paths.share() / "config"
 SHIPPED = {
@@ -39,8 +40,31 @@ def given_keys(plain: object, path: str = "") -> list[str]:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_key_stands_in_the_shipped_file(name: str):
-    plain = yaml.safe_load((CONFIG / name).read_text(encoding="utf-8"))
-    assert sorted(given_keys(plain)) == sorted(every_key(SHIPPED[name]))
+    # Each kind of mission has keys of its own: they stand where they mean something.
+    files = CONFIG.glob("missions/*.yaml") if name.startswith("missions/") else [CONFIG / name]
+    given = [yaml.safe_load(each.read_text(encoding="utf-8")) for each in files]
+    assert {key for each in given for key in given_keys(each)} == set(every_key(SHIPPED[name]))
+
+
+@pytest.mark.parametrize(
+    "file", sorted(CONFIG.glob("missions/*.yaml")), ids=lambda file: file.stem
+)
+def test_a_mission_file_is_named_for_its_mission(file: Path):
+    assert config.load(file, config.MissionConfig).name == file.stem
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: x\n", "a search needs a `target`"),
+        ("name: x\nkind: perimeter\n", "a perimeter needs a `target`"),
+        ("name: x\nkind: convoy\nroute: [[0, 0]]\n", "a convoy needs a `route`"),
+        ("name: x\nkind: picnic\n", "kind"),
+    ],
+)
+def test_a_mission_without_what_it_is_about_is_refused(text: str, told: str):
+    with pytest.raises(ConfigError, match=told):
+        config.parse(text, config.MissionConfig)
 
 
 @pytest.mark.parametrize(

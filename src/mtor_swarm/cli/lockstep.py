@@ -72,7 +72,7 @@ class Run:
         path = world or paths.share() / "sim" / "worlds" / "field.sdf"
         made = read_text(compose(path, names, seed, target=target).encode(), str(path))
         engine = Kinematic.of(made, seed=seed)
-        if TARGET in engine.things:
+        if mission.target and TARGET in engine.things:
             engine.things[mission.target] = engine.things.pop(TARGET)
             engine.things[mission.target].label = mission.target
         self.seed = seed

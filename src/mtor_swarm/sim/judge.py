@@ -39,7 +39,8 @@ class Judge:
 
     def __init__(self, target: tuple[float, float], rules: Rules = Rules()) -> None:  # noqa: B008
         """`target`: where it stands, in metres; rules are frozen, so one default serves all."""
-        self._target = target
+        self.target = target
+        """It may move."""
         self._rules = rules
         self._since: dict[str, float] = {}
 
@@ -57,13 +58,13 @@ class Judge:
             del self._since[gone]
         rules = self._rules
         standing = sorted(u for u, since in self._since.items() if time_s - since >= rules.still_s)
-        x, y = self._target
+        x, y = self.target
         bearings = [math.atan2(truth[u].y_m - y, truth[u].x_m - x) for u in standing]
         around = len(standing) >= rules.units and widest_gap(bearings) <= rules.widest_gap_rad
         return standing if around else []
 
     def _stands(self, each: Truth) -> bool:
-        near = math.dist((each.x_m, each.y_m), self._target) <= self._rules.within_m
+        near = math.dist((each.x_m, each.y_m), self.target) <= self._rules.within_m
         still = abs(each.speed_mps) < self._rules.still_mps
         return near and still and abs(each.turn_rps) < self._rules.still_rps
 

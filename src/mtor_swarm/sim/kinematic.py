@@ -180,7 +180,7 @@ class Kinematic:
         found[found < self._lidar.min_m] = -np.inf
         return found.astype(np.float32)
 
-    def cast(self, which: NDArray[np.int64], angles: Array, *, unseen: str = "") -> Array:
+    def cast(self, which: NDArray[np.int64], angles: Array, *, unseen: str | None = None) -> Array:
         """How far rays (K, R) from the units numbered `which` (K,) go, in directions of `map`.
 
         `unseen` is a thing that they pass through.

@@ -29,6 +29,7 @@ from mtor_swarm.events import (
     payload,
 )
 from mtor_swarm.realm.gate import Gate, Scan, Velocity
+from mtor_swarm.sim.intruder import Intruder
 from mtor_swarm.sim.kinematic import LIDAR, Kinematic
 from mtor_swarm.sim.radio import Radio, RadioModel, Walls
 from mtor_swarm.swarm.gossip import effects as fx
@@ -89,6 +90,8 @@ class Lockstep:
         self.net = Net(self._dice.randrange(2**32), self, radio=self._radio)
         self._post: list[tuple[Core, m.Given]] = []
         self._placed_s = -math.inf
+        thing = engine.things.get(config.target) if config.kind == "perimeter" else None
+        self.intruder = Intruder(engine, thing, config, seed) if thing else None
         self.cores = {name: self._core(name, seed) for name in engine.units}
         self._members = {each.member.name: each for each in self.cores.values()}
 
@@ -121,6 +124,8 @@ class Lockstep:
             scans = self.engine.scans([each.name for each in live]).astype(np.float64)
             for core, ranges in zip(live, scans, strict=True):
                 self._think(core, ranges, now)
+        if self.intruder:
+            self.intruder.step(TICK_S)
         self.engine.step(round(TICK_S / self.engine.step_s))
 
     def kill(self, name: str) -> None:

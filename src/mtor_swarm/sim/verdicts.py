@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Protocol
+
+import numpy as np
 
 from mtor_swarm.config import MissionConfig
 from mtor_swarm.errors import WorldError
 from mtor_swarm.sim.judge import Judge, Rules, Truth
-from mtor_swarm.sim.kinematic import Kinematic
+from mtor_swarm.sim.kinematic import HULL_M, Kinematic
+from mtor_swarm.swarm.behaviours.geometry import heading
+from mtor_swarm.swarm.behaviours.search import cells, in_view
+
+LOOK_EVERY_S = 0.4
+"""As often as a camera's frames are looked at."""
+PASSED_M = 1.0
+"""Who comes this near a place of a convoy's route has passed it."""
+STILL_S = 3.0
 
 
 class Verdict(Protocol):
@@ -22,7 +33,7 @@ class Verdict(Protocol):
 
 
 class Surrounded:
-    """The target is surrounded by as many units as the mission asks for."""
+    """The target is surrounded by as many units as the mission asks for, wherever it walks."""
 
     def __init__(self, config: MissionConfig, engine: Kinematic) -> None:
         thing = engine.things.get(config.target)
@@ -33,10 +44,82 @@ class Surrounded:
 
     def watch(self, time_s: float, truth: Mapping[str, Truth]) -> str:
         """As every verdict's."""
+        self._judge.target = (self._thing.x_m, self._thing.y_m)
         units = self._judge.watch(time_s, truth)
         return f"{', '.join(units)} stand around the target" if units else ""
 
 
+class Covered:
+    """So much of the area was in some unit's view, with nothing in between."""
+
+    def __init__(self, config: MissionConfig, engine: Kinematic) -> None:
+        self._config, self._engine = config, engine
+        centres = cells(config.area, config.cell_m)
+        self._centres = centres[engine.clearance(centres) > HULL_M]
+        self.seen = np.zeros(len(self._centres), dtype=bool)
+        self._looked_s = -math.inf
+
+    def watch(self, time_s: float, truth: Mapping[str, Truth]) -> str:
+        """As every verdict's."""
+        if time_s - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = time_s
+            self._look(truth)
+        share = float(self.seen.mean())
+        return f"{share:.1%} of the area was looked at" if share >= self._config.share else ""
+
+    def _look(self, truth: Mapping[str, Truth]) -> None:
+        units = self._engine.units
+        which = np.array([units.index(each) for each in truth], dtype=np.int64)
+        place = self._engine.position[which]
+        sight = self._engine.cast(which, heading(self._centres - place[:, None]))
+        self.seen |= in_view(
+            self._centres,
+            place,
+            self._engine.heading[which],
+            view_m=self._config.view_m,
+            view_rad=self._config.view_rad,
+            sight_m=sight,
+        ).any(axis=0)
+
+
+class Arrived:
+    """Each unit has passed every place of the route, in order, and stands near its end."""
+
+    def __init__(self, config: MissionConfig, engine: Kinematic) -> None:
+        self._route = config.route
+        self._near_m = PASSED_M + config.gap_m * len(engine.units)
+        self._passed = dict.fromkeys(engine.units, 0)
+        self._since: float | None = None
+
+    def watch(self, time_s: float, truth: Mapping[str, Truth]) -> str:
+        """As every verdict's."""
+        still = True
+        for unit, each in truth.items():
+            here, passed = (each.x_m, each.y_m), self._passed[unit]
+            if passed < len(self._route) and self._is_at(here, passed):
+                self._passed[unit] += 1
+            still &= passed == len(self._route) and abs(each.speed_mps) < Rules().still_mps
+        if not still or not truth:
+            self._since = None
+            return ""
+        self._since = time_s if self._since is None else self._since
+        done = time_s - self._since >= STILL_S
+        return f"{', '.join(sorted(truth))} have passed the whole route" if done else ""
+
+    def _is_at(self, here: tuple[float, float], number: int) -> bool:
+        """The last place is shared by all, one behind the other."""
+        last = number == len(self._route) - 1
+        return math.dist(here, self._route[number]) <= (self._near_m if last else PASSED_M)
+
+
+_KINDS: dict[str, Callable[[MissionConfig, Kinematic], Verdict]] = {
+    "search": Surrounded,
+    "perimeter": Surrounded,
+    "coverage": Covered,
+    "convoy": Arrived,
+}
+
+
 def of(config: MissionConfig, engine: Kinematic) -> Verdict:
     """The judge of a mission; WorldError if the world lacks what it is about."""
-    return Surrounded(config, engine)
+    return _KINDS[config.kind](config, engine)

@@ -10,101 +10,47 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from mtor_swarm.config import MissionConfig
-from mtor_swarm.events import (
-    Command,
-    CommandAcknowledged,
-    MemberChanged,
-    Pose,
-    TargetLost,
-    TargetSeen,
-    UnitChanged,
-    UnitState,
-)
+from mtor_swarm.events import Pose, TargetLost, TargetSeen, UnitState
 from mtor_swarm.swarm.behaviours.geometry import Array, length, wrap
 from mtor_swarm.swarm.tasks import roles
 from mtor_swarm.swarm.tasks.belief import Belief, weight
-from mtor_swarm.swarm.tasks.company import Company, places
+from mtor_swarm.swarm.tasks.company import places
 from mtor_swarm.swarm.tasks.coverage import Coverage
 from mtor_swarm.swarm.tasks.post import Post
 from mtor_swarm.swarm.tasks.ring import Ring
-from mtor_swarm.workers.mission_io import (
-    Drive,
-    Effect,
-    Given,
-    Latched,
-    Odom,
-    Say,
-    Scan,
-    Show,
-    Sightings,
-)
-from mtor_swarm.workers.pilot import NOTHING, STILL, Pilot, Turn
+from mtor_swarm.workers.mission_io import Effect, Say, Sightings
+from mtor_swarm.workers.part import PLAN_S, Part
+from mtor_swarm.workers.pilot import Turn
 
-PLAN_S = 0.2
-"""Goals are thought over this often; the wheels follow every pose."""
 ANNOUNCE_S = 2.0
-SHOW_S, SHOW_STILL_S = 0.1, 1.0
-"""Least time between two states told, and the most while nothing changes."""
 LOOK_FROM_M, LOOK_ASIDE_RAD = 2.5, 0.35
 """Who is this near and looks this straight at the target should see it."""
-HOME_M = 0.3
 
 
-class Mission:
+class Mission(Part):
     """One unit's part in a search: look, approach, surround, guard, hold, return."""
 
     def __init__(self, config: MissionConfig, unit: str, rng: random.Random) -> None:
-        self._config = config
-        self._unit = unit
+        super().__init__(config, unit, rng, "searching")
         self._belief = Belief(agree_m=config.agree_m, needed=config.sightings)
-        self._company = Company(unit)
         self._coverage = Coverage(config)
-        self._pilot = Pilot(speed_mps=config.speed_mps, clearance_m=config.clearance_m, rng=rng)
         self._ring = Ring(config)
         self._slot = Post(arrive_m=0.08, release_m=0.25, near_m=0.2)
         self._guard = Post(arrive_m=0.3, release_m=0.9, near_m=2.5)
-        self._odom: Odom | None = None
-        self._home: Pose | None = None
-        self._order = "search"
-        self._ordered_by = ""
-        self._latched = False
-        self._state = UnitState(unit=unit, doing="searching")
-        self._go: Callable[[Pose, float], Turn] = lambda _pose, _now: STILL
-        self._planned_s = self._shown_s = self._announced_s = -math.inf
-        self._shown: UnitState | None = None
-        self._handlers: dict[type, Callable[[Any, float], list[Effect]]] = {
-            Odom: self._on_odom,
-            Scan: self._on_scan,
+        self._sight: Array = np.zeros(0)
+        self._announced_s = -math.inf
+        self._handlers |= {
             Sightings: self._on_sightings,
             TargetSeen: self._on_seen,
             TargetLost: self._on_lost,
-            UnitState: self._on_neighbour,
-            MemberChanged: self._on_member,
-            Command: self._on_command,
-            Latched: self._on_latched,
         }
 
-    @property
-    def state(self) -> UnitState:
-        """What this unit tells of itself."""
-        return self._state
-
-    def handle(self, given: Given, now: float) -> list[Effect]:
-        """Take in one fact; the effects are in the order in which they are to be carried out."""
-        return self._handlers[type(given)](given, now)
-
     # What is taken in
-
-    def _on_scan(self, scan: Scan, now: float) -> list[Effect]:
-        if self._odom:
-            self._pilot.scan(self._odom.pose, scan.ranges, scan.first_rad, scan.step_rad)
-        return []
 
     def _on_sightings(self, seen: Sightings, now: float) -> list[Effect]:
         if not self._odom:
@@ -135,6 +81,7 @@ class Mission:
                             y_m=y,
                             seen_from_x_m=pose.x_m,
                             seen_from_y_m=pose.y_m,
+                            seen_by=self._unit,
                         )
                     )
                 )
@@ -161,120 +108,45 @@ class Mission:
         return []
 
     def _on_neighbour(self, state: UnitState, now: float) -> list[Effect]:
-        self._company.hear(state, now)
+        super()._on_neighbour(state, now)
         self._coverage.look_of(state, now)
         return []
 
-    def _on_member(self, member: MemberChanged, now: float) -> list[Effect]:
-        self._company.judge(member.unit, member.state, now)
-        return []
-
-    def _on_latched(self, latch: Latched, now: float) -> list[Effect]:
-        self._latched = latch.latched
-        self._planned_s = -math.inf
-        return []
-
-    def _on_command(self, command: Command, now: float) -> list[Effect]:
-        if command.verb not in {"search", "return"} or self._unit not in command.units:
-            return []
-        held = "held: begins when it is released" if self._latched else ""
-        effects: list[Effect] = [
-            Say(CommandAcknowledged(command=command.id, status="accepted", reason=held))
-        ]
-        self._order, self._ordered_by = command.verb, command.id
-        self._planned_s = -math.inf
-        if command.verb == "search":
-            self._belief.clear()
-            self._coverage.reset()
-            effects.append(self._done())
-        return effects
-
-    def _done(self) -> Effect:
-        return Say(CommandAcknowledged(command=self._ordered_by, status="done"))
-
-    def _on_odom(self, odom: Odom, now: float) -> list[Effect]:
-        self._odom = odom
-        self._home = self._home or odom.pose
-        effects: list[Effect] = []
-        if now - self._planned_s >= PLAN_S:
-            self._planned_s = now
-            effects += self._plan(odom.pose, now)
-        speed, turn = self._go(odom.pose, now)
-        effects.append(Drive(speed, turn))
-        self._state = msgspec.structs.replace(
-            self._state, pose=odom.pose, speed_mps=odom.speed_mps, turn_rps=odom.turn_rps
-        )
-        if self._worth_showing(now):
-            self._shown, self._shown_s = self._state, now
-            effects.append(Show(self._state))
-        return effects
-
-    def _worth_showing(self, now: float) -> bool:
-        since = now - self._shown_s
-        was, state = self._shown, self._state
-        if was is None or was.pose is None or state.pose is None or since >= SHOW_STILL_S:
-            return True
-        moved = (
-            math.hypot(state.pose.x_m - was.pose.x_m, state.pose.y_m - was.pose.y_m) > 0.01
-            or abs(float(wrap(state.pose.yaw_rad - was.pose.yaw_rad))) > 0.02
-        )
-        known = ("doing", "goal", "target", "latched")
-        changed = any(getattr(was, key) != getattr(state, key) for key in known)
-        return (moved or changed) and since >= SHOW_S
-
     # What is done
 
+    def _begin(self) -> None:
+        self._belief.clear()
+        self._coverage.reset()
+
+    def _leave(self) -> None:
+        self._slot.leave()
+        self._guard.leave()
+
     def _plan(self, pose: Pose, now: float) -> list[Effect]:
-        here = np.array([pose.x_m, pose.y_m])
-        sight = self._pilot.sight(self._coverage.bearings(pose))
-        self._coverage.look(pose, sight, now)
-        effects = self._doubt(pose, now)
+        self._sight = self._pilot.sight(self._coverage.bearings(pose))
+        self._coverage.look(pose, self._sight, now)
+        effects = self._doubt(pose, now) + super()._plan(pose, now)
         place = self._belief.place(now)
-        target = place.centre if place else None
-        if self._latched or self._order == "rest":
-            doing = self._stand()
-        elif self._order == "return":
-            doing = self._return(here, effects)
-        elif target is None:
-            doing = self._search(pose, sight, now)
-        else:
-            doing = self._gather(pose, np.array(target), now)
-        cost = None
+        target, cost = place.centre if place else None, None
         if target is not None and self._order == "search" and not self._latched:
-            has_role = doing in {"approaching", "surrounding"}
+            here = np.array([pose.x_m, pose.y_m])
+            has_role = self._state.doing in {"approaching", "surrounding"}
             cost = roles.cost(float(length(np.array(target) - here)), has_role)
-        if doing != self._state.doing:
-            effects.append(Say(UnitChanged(doing=doing, was=self._state.doing)))
-        self._state = msgspec.structs.replace(
-            self._state, doing=doing, target=target, cost_m=cost, latched=self._latched
-        )
+        self._state = msgspec.structs.replace(self._state, target=target, cost_m=cost)
         return effects
 
-    def _stand(self) -> str:
-        self._slot.leave()
-        self._guard.leave()
-        self._go = lambda _pose, _now: self._pilot.stay()
-        self._aim(None)
-        return "holding"
+    def _do(self, pose: Pose, now: float) -> str:
+        place = self._belief.place(now)
+        if place is None:
+            return self._search(pose, now)
+        return self._gather(pose, np.array(place.centre), now)
 
-    def _return(self, here: Array, effects: list[Effect]) -> str:
-        assert self._home is not None
-        home = np.array([self._home.x_m, self._home.y_m])
-        if float(length(home - here)) < HOME_M:
-            self._order = "rest"
-            effects.append(self._done())
-            return self._stand()
-        self._head_for(home)
-        return "returning"
-
-    def _search(self, pose: Pose, sight: Array, now: float) -> str:
-        self._slot.leave()
-        self._guard.leave()
+    def _search(self, pose: Pose, now: float) -> str:
+        self._leave()
         others = self._company.active(now)
-        cell, visible = self._coverage.next(pose, others, sight, now)
+        cell, visible = self._coverage.next(pose, others, self._sight, now)
         if visible:
-            way = math.atan2(cell[1] - pose.y_m, cell[0] - pose.x_m)
-            self._go = lambda at, _now: self._pilot.turn_to(at, way)
+            self._face(math.atan2(cell[1] - pose.y_m, cell[0] - pose.x_m))
             self._aim(cell)
         else:
             self._head_for(cell, slow_m=1.0)
@@ -328,25 +200,6 @@ class Mission:
         if post.settled:
             return lambda _pose, _now: self._pilot.stay()
         return lambda at, _now: self._pilot.turn_to(at, facing)
-
-    def _head_for(
-        self,
-        goal: Array,
-        *,
-        slow_m: float = 0.0,
-        shown: Array | None = None,
-        shunned: Array = NOTHING,
-    ) -> None:
-        def drive(pose: Pose, now: float) -> Turn:
-            others = self._company.motions(now)
-            return self._pilot.drive(pose, goal, others, now, slow_m=slow_m, shunned=shunned)
-
-        self._go = drive
-        self._aim(goal if shown is None else shown)
-
-    def _aim(self, goal: Array | None) -> None:
-        point = None if goal is None else (float(goal[0]), float(goal[1]))
-        self._state = msgspec.structs.replace(self._state, goal=point)
 
     def _doubt(self, pose: Pose, now: float) -> list[Effect]:
         """Look whether the target is where it is believed; say so if it is not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -10,8 +11,10 @@ from mtor_swarm import paths
 from mtor_swarm.config import MissionConfig
 from mtor_swarm.errors import ConfigError
 from mtor_swarm.events import UnitState
+from mtor_swarm.workers.convoy import Convoy
 from mtor_swarm.workers.mission import Mission
 from mtor_swarm.workers.mission_io import Effect, Given
+from mtor_swarm.workers.perimeter import Perimeter
 
 
 class Machine(Protocol):
@@ -25,9 +28,17 @@ class Machine(Protocol):
         """Take in one fact; the effects are in the order in which they are to be carried out."""
 
 
+_KINDS: dict[str, Callable[[MissionConfig, str, random.Random], Machine]] = {
+    "search": Mission,
+    "coverage": Mission,
+    "perimeter": Perimeter,
+    "convoy": Convoy,
+}
+
+
 def make(config: MissionConfig, unit: str, rng: random.Random) -> Machine:
     """The machine of one unit in this mission."""
-    return Mission(config, unit, rng)
+    return _KINDS[config.kind](config, unit, rng)
 
 
 def mission_path(name: str) -> Path:

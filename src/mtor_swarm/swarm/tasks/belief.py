@@ -63,9 +63,11 @@ class Place(msgspec.Struct):
 class Belief:
     """What one unit believes of the target's place. Pure: times are given, seconds."""
 
-    def __init__(self, *, agree_m: float, needed: int) -> None:
+    def __init__(self, *, agree_m: float, needed: int, kept: int = MAX_SIGHTINGS) -> None:
+        """`kept` sightings of a place count, the newest: few for a target that moves."""
         self._agree_m = agree_m
         self._needed = needed
+        self._kept = kept
         self._places: list[Place] = []
         self._shunned: deque[tuple[float, float, float]] = deque(maxlen=MAX_PLACES)
         self._held: Place | None = None
@@ -91,7 +93,7 @@ class Belief:
         self.place(now)  # what is too old is gone before it can agree
         place = self._near(x_m, y_m)
         if place is None:
-            place = Place(deque(maxlen=MAX_SIGHTINGS), needed=self._asked(x_m, y_m, now))
+            place = Place(deque(maxlen=self._kept), needed=self._asked(x_m, y_m, now))
             self._places.append(place)
             if len(self._places) > MAX_PLACES:
                 others = [each for each in self._places if each is not self._held]

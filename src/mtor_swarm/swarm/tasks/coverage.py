@@ -26,12 +26,21 @@ BESIDE_M = 0.5
 """A cell's centre this far behind what the lidar meets still counts as looked at."""
 
 
+def watched(config: MissionConfig) -> Array:
+    """The centres (C, 2) of the cells that a mission looks at: of a perimeter those at the edge."""
+    centres = cells(config.area, config.cell_m)
+    if config.kind != "perimeter":
+        return centres
+    inside = np.minimum(centres - config.area[:2], config.area[2:] - centres).min(axis=1)
+    return centres[inside <= config.edge_m]
+
+
 class Coverage:
     """Marks of one unit. Pure: times are given, seconds."""
 
     def __init__(self, config: MissionConfig) -> None:
         self._config = config
-        self.centres = cells(config.area, config.cell_m)
+        self.centres = watched(config)
         self._looked_s = np.zeros(len(self.centres))
         self._goal: int | None = None
         self._since_s = 0.0
