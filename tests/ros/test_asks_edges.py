@@ -89,6 +89,20 @@ def test_an_orchestrator_that_comes_late_hears_of_what_was_asked(stage, monkeypa
     client.close()
 
 
+def test_what_is_cancelled_without_an_orchestrator_ends_and_is_not_asked_of_the_next(stage):
+    client = AskClient(stage.add(Answerer("caller", echo, ())), "/r1/caller")
+    asked = client.ask("echo", timeout_s=120.0)
+    client.cancel(asked.askid, "enough")
+    client.cancel(asked.askid)
+    client.cancel("f" * 32)
+    assert asked.result(timeout=60.0).reason == "enough"
+    desk = AskDesk(stage.add(Answerer("desk", echo, ())), CONFIG)
+    late = client.ask("echo", timeout_s=0.0)
+    stage.until(late.done)
+    assert desk.counts["asked"] == 1
+    client.close()
+
+
 def test_what_is_open_ends_with_its_client(stage):
     client = AskClient(stage.add(Answerer("caller", echo, ())), "/r1/caller")
     asked = client.ask("echo")

@@ -53,6 +53,8 @@ class _Open:
     on_status: Callable[[Status], None] | None
     again_s: float
     alarm: Alarm | None = None
+    cancel: Cancel | None = None
+    """Its caller gave it up, and the orchestrator may not have heard."""
 
 
 class AskClient:
@@ -130,8 +132,16 @@ class AskClient:
         return one.future
 
     def cancel(self, askid: str, reason: str = "cancelled") -> None:
-        """The answer is no longer wanted; the future ends as soon as the orchestrator says so."""
-        self._publish(to_message(Cancel(askid=askid, reason=reason)))
+        """The answer is no longer wanted: the future ends soon, whether an orchestrator hears."""
+        cancel = Cancel(askid=askid, reason=reason)
+        with self._change:
+            one = self._open.get(askid)
+            if one is not None and one.cancel is None:
+                one.cancel = cancel
+                self._alarms.cancel(one.alarm)
+                one.alarm = self._alarms.set(time.monotonic() + AGAIN_S, self._looker(one))
+                self._change.notify()
+        self._publish(to_message(cancel))
 
     def close(self) -> None:
         """End all that is open: the node is being taken down."""
@@ -216,6 +226,10 @@ class AskClient:
                 f"the orchestrator did not answer within {one.ask.timeout_s:g} s: is it alive?"
             )
             self._end(_silence(one.ask.askid, reason))
+            return
+        if one.cancel is not None:  # it may be lost; what began anew must not be asked
+            self._publish(to_message(one.cancel))
+            self._end(Answer(askid=one.ask.askid, ok=False, reason=one.cancel.reason))
             return
         with self._change:
             if one.ask.askid not in self._open:
