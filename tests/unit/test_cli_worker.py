@@ -52,6 +52,8 @@ def test_the_other_verbs_need_a_name_alone(verb):
 def test_an_option_out_of_range_is_named():
     with pytest.raises(ConfigError, match=r"mtor worker add: .*`nice`|<= 19"):
         worker.change(parsed("add", "smoke", "--kind", "x", "--nice", "40"))
+    with pytest.raises(ConfigError, match="<= 16"):  # before it looks for any unit
+        (args := parsed("add", "smoke", "--kind", "x", "--most", "17")).run(args)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     logs.add_argument(
         "--lines", type=_lines, default=50, metavar="N", help=f"up to {MAX_LINES} (default: 50)"
     )
-    add = _verb(verbs, "add", "add a worker, or replace one", watched(_change))
+    add = _verb(verbs, "add", "add a worker, or replace one", _run_change)
     add.add_argument("--kind", required=True, metavar="KIND", help="what it is, as packages say")
     add.add_argument(
         "--set",
@@ -94,8 +94,8 @@ def register(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="it is there already: put this in its place once it works; no ask is lost",
     )
-    remove = _verb(verbs, "remove", "remove a worker", watched(_change))
-    restart = _verb(verbs, "restart", "restart a worker, quarantined or not", watched(_change))
+    remove = _verb(verbs, "remove", "remove a worker", _run_change)
+    restart = _verb(verbs, "restart", "restart a worker, quarantined or not", _run_change)
     for each in (logs, add, remove, restart):
         each.add_argument("name", type=_name, metavar="NAME", help="the worker's name")
     for each in (add, remove, restart):
@@ -184,7 +184,7 @@ def meant(named: list[str], units: Units) -> list[str]:
 
 
 def _change(args: argparse.Namespace, observer: Observer) -> int:
-    wanted = change(args)
+    wanted: Change = args.wanted
     signer = keyring.issuer(args.keys) if args.keys else operator_signer()
     text = f"worker {wanted.do} {wanted.worker}"
 
@@ -196,6 +196,14 @@ def _change(args: argparse.Namespace, observer: Observer) -> int:
     words, code = verdict(f"{wanted.do} {wanted.worker}", rows, observer.snapshot()["units"])
     console().print(plain(words), soft_wrap=True)
     return code
+
+
+_joined = watched(_change)
+
+
+def _run_change(args: argparse.Namespace) -> int:
+    args.wanted = change(args)  # what is wrong with it is told before any unit is looked for
+    return _joined(args)
 
 
 # Questions.
