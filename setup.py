@@ -77,6 +77,7 @@ DEV = [
     "pytest-timeout>=2.3",
     f"ros-test-msgs==2.3.0; {WHEELS}",
     "ruff>=0.9",
+    "scipy>=1.15",
     "setuptools>=70,<80",  # colcon's installs need setup.py's own commands
     "types-PyYAML>=6",
     "wheel>=0.43",

@@ -5,6 +5,7 @@ Each part is a module with `run(quick) -> list[Figure]`. Seeds are fixed.
 
 from __future__ import annotations
 
+from benchmarks import allocation
 from benchmarks.behaviours import (
     costs,
     covering,
@@ -16,7 +17,7 @@ from benchmarks.behaviours import (
 )
 from benchmarks.form import Figure
 
-PARTS = (flocking, gathering, covering, patrolling, voting, crossing, costs)
+PARTS = (flocking, gathering, covering, patrolling, voting, crossing, costs, allocation)
 
 
 def run(quick: bool) -> list[Figure]:

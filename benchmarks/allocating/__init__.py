@@ -1,0 +1,1 @@
+"""How well units share out tasks: parts of `benchmarks/allocation.py`."""
