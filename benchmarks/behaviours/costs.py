@@ -28,12 +28,14 @@ def took_ms(work: Callable[[], object], times: int) -> float:
     return 1e3 * statistics.median(each)
 
 
+PLACE = RNG.uniform(0.8, 3.0, (1, 10, 1)) * unit(RNG.uniform(-np.pi, np.pi, (1, 10)))
+NEAR = Bodies.at(PLACE, RNG.normal(size=(1, 10, 2)) / 4)
+OWN = Bodies.at(np.zeros((1, 2)), [[0.1, 0.2]])
+
+
 def one() -> Scene:
     """A unit and ten neighbours."""
-    place = RNG.uniform(0.8, 3.0, (1, 10, 1)) * unit(RNG.uniform(-np.pi, np.pi, (1, 10)))
-    near = Bodies.at(place, RNG.normal(size=(1, 10, 2)) / 4)
-    own = Bodies.at(np.zeros((1, 2)), [[0.1, 0.2]])
-    return beside(own, near, np.ones((1, 10)), rng=RNG, area=(-9.0, -9.0, 9.0, 9.0))
+    return beside(OWN, NEAR, np.ones((1, 10)), rng=RNG, area=(-9.0, -9.0, 9.0, 9.0))
 
 
 def thousand() -> Scene:
@@ -44,28 +46,25 @@ def thousand() -> Scene:
 
 def run(quick: bool) -> list[Figure]:
     times = 20 if quick else 200
-    figures = []
+    crowd = thousand()
     guards = {
         name: Guard(BEHAVIOURS[name], clock=time.monotonic, budget_s=60.0)
         for name in ("flocking", "vasarhelyi", "coverage", "orca")
     }
-    for name, guard in guards.items():
-        alone = {"wanted": [[0.5, 0.0]]} if name == "orca" else {}
-        value = took_ms(lambda: guard(one(), **alone), times)  # noqa: B023 (called at once)
-        figures.append(
-            Figure(name=f"cost: {name}, one unit, 10 neighbours, scene and guard", value=value,
-                   unit="ms", goal=0.3 if name in {"flocking", "vasarhelyi"} else None)
-        )  # fmt: skip
-    figures.append(
-        Figure(name="cost: who is near whom, 1,000 units", value=took_ms(thousand, times),
-               unit="ms")
-    )  # fmt: skip
-    scene = thousand()
-    for name, guard in guards.items():
-        alone = {"wanted": np.full((1000, 2), 0.3)} if name == "orca" else {}
-        value = took_ms(lambda: guard(scene, **alone), times)  # noqa: B023 (called at once)
-        figures.append(
-            Figure(name=f"cost: {name}, 1,000 units", value=value, unit="ms",
-                   goal=None if name == "coverage" else 20)
-        )  # fmt: skip
-    return figures
+
+    def ask(name: str, scene: Scene) -> object:
+        return guards[name](scene, **({"wanted": [0.5, 0.0]} if name == "orca" else {}))
+
+    def step(scene: Scene) -> object:
+        return guards["orca"](scene, wanted=guards["flocking"](scene))
+
+    rows = [
+        ("one unit, 10 neighbours: scene, flocking, orca, guards", lambda: step(one()), 0.3),
+        ("1,000 units: who is near whom, flocking, orca, guards", lambda: step(thousand()), 20),
+        ("1,000 units: who is near whom", thousand, None),
+        *((f"1,000 units: {name}", lambda name=name: ask(name, crowd), None) for name in guards),
+    ]
+    return [
+        Figure(name=f"cost: {name}", value=took_ms(work, times), unit="ms", goal=goal)
+        for name, work, goal in rows
+    ]

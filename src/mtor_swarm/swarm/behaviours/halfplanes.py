@@ -27,7 +27,7 @@ class Planes(msgspec.Struct, frozen=True):
     mask: Bools
     """(M, K): which of them count"""
 
-    def some(self, rows: Ints) -> Planes:
+    def some(self, rows: Ints | Bools) -> Planes:
         """Those of some units."""
         return Planes(self.point[rows], self.along[rows], self.mask[rows])
 
@@ -72,21 +72,22 @@ def _within(planes: Planes, aim: Array, most: float, *, furthest: bool) -> tuple
     count = planes.mask.shape[1]
     failed, done, rows = np.full(len(aim), count), np.full(len(aim), -1), np.arange(len(aim))
     while count:  # each unit goes on to its next line that does not permit what it found
-        wrong = planes.some(rows).beyond(found[rows]) > 0
-        wrong &= np.arange(count) > done[rows, None]
-        if not (again := wrong.any(axis=1)).any():
+        wrong = (planes.beyond(found[rows]) > 0) & (np.arange(count) > done[rows, None])
+        again = np.asarray(wrong.any(axis=1))
+        if not again.all():
+            rows, planes, wrong = rows[again], planes.some(again), wrong[again]
+        if not len(rows):
             break
-        rows, k = rows[again], wrong[again].argmax(axis=1)
-        done[rows] = k
-        some = planes.some(rows)
-        low, high = _span(some, k, most)
-        point, along = some.line(k)
+        done[rows] = k = wrong.argmax(axis=1)
+        low, high = _span(planes, k, most)
+        point, along = planes.line(k)
         t = (along * (aim[rows] - (0.0 if furthest else point))).sum(axis=-1)
         t = np.where(t > 0, high, low) if furthest else np.clip(t, low, np.maximum(low, high))
-        possible = low <= high
-        failed[rows[~possible]] = k[~possible]
-        rows = rows[possible]
-        found[rows] = (point + t[:, None] * along)[possible]
+        there = point + t[:, None] * along
+        if not (possible := low <= high).all():
+            failed[rows[~possible]] = k[~possible]
+            rows, planes, there = rows[possible], planes.some(possible), there[possible]
+        found[rows] = there
     return found, failed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtor_swarm.swarm.behaviours.geometry import Array, length, rotate
+from mtor_swarm.swarm.behaviours.geometry import Array, length
 from mtor_swarm.swarm.behaviours.halfplanes import Planes, cross, nearest
 from mtor_swarm.swarm.behaviours.scene import Scene
 
@@ -32,8 +32,9 @@ def orca(
     is too dense for that, the answer is the one that collides latest.
     """
     planes = _planes(scene, 2 * radius_m, horizon_s)
-    aside = np.broadcast_to(rotate(wanted, -aside_rad), scene.own.position.shape)
-    return nearest(planes, aside, speed_mps)
+    cos, sin = np.cos(aside_rad), np.sin(aside_rad)
+    aside = np.asarray(wanted) @ np.array([[cos, -sin], [sin, cos]])  # clockwise
+    return nearest(planes, np.broadcast_to(aside, scene.own.position.shape), speed_mps)
 
 
 def _planes(scene: Scene, sum_m: float, horizon_s: float) -> Planes:
