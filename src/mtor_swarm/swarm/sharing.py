@@ -59,6 +59,13 @@ class SharedStates:
         """What a state is now: a dict (map, stigmergy), a sorted list (set) or a number."""
         return self._shared.replica.value(_checked(name))
 
+    def entry(self, name: str, key: str) -> wire.Entry | None:
+        """What stands under one key of a `map:` or `stigmergy:`, a removal too."""
+        _kind(name, "map", "stigmergy")
+        state = self._shared.replica.states.get(name)
+        kept = state.slots.get((name, key, "")) if state else None
+        return kept.entry if kept else None
+
     def all(self) -> dict[str, Any]:
         """Every shared state, by name."""
         return dict(crdt.states_of(self._shared.replica))
