@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,9 +19,10 @@ from msgspec import Meta
 from mtor_swarm.errors import ConfigError
 
 MAX_CONFIG_BYTES = 1024 * 1024
-UNIT_NAME = r"^[a-z][a-z0-9_]{0,31}$"
+UNIT_NAME = r"^[a-z][a-z0-9_]{0,31}\Z"  # `$` would let a line end follow
 
 S = TypeVar("S", bound=msgspec.Struct)
+Trace = Callable[[str], str]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 UnitName = Annotated[str, Meta(pattern=UNIT_NAME)]
@@ -167,7 +169,7 @@ class WorkerConfig(_Section, frozen=True, kw_only=True):
         str, Meta(min_length=1, description="its entry point in the group mtor_swarm.workers")
     ]
     process: Annotated[
-        str, Meta(pattern=r"^[a-z0-9_]{0,32}$", description="shared by its name; empty: its own")
+        str, Meta(pattern=r"^[a-z0-9_]{0,32}\Z", description="shared by its name; empty: its own")
     ] = ""
     nice: Annotated[int, Meta(ge=0, le=19, description="of a process of its own")] = 10
     memory_mib: Annotated[
@@ -238,6 +240,14 @@ class MissionConfig(_Section, frozen=True, kw_only=True):
         Meta(max_length=256, description="convoy: places to pass, x and y (map)"),
     ] = []
     gap_m: Annotated[float, Meta(gt=0, description="convoy: between two units")] = 1.2
+    orders: Annotated[int, Meta(ge=1, le=256, description="warehouse: goods to bring")] = 20
+    picks: Annotated[
+        list[tuple[float, float]],
+        Meta(max_length=64, description="warehouse: before the shelves, x and y (map)"),
+    ] = []
+    drops: Annotated[
+        list[tuple[float, float]], Meta(max_length=64, description="warehouse: before the docks")
+    ] = []
     surround: Annotated[int, Meta(ge=1, le=32, description="units that surround it")] = 3
     ring_m: Annotated[float, Meta(gt=0, description="distance at which they stand")] = 1.15
     confidence: Annotated[float, Meta(gt=0, lt=1, description="a sighting counts from here")] = 0.5
@@ -264,27 +274,37 @@ class MissionConfig(_Section, frozen=True, kw_only=True):
             raise ValueError(f"a {self.kind} needs a `target`: the label to look for")
         if self.kind == "convoy" and len(self.route) < 2:
             raise ValueError("a convoy needs a `route` of two places or more")
+        if self.kind == "warehouse" and not (self.picks and self.drops):
+            raise ValueError(
+                "a warehouse needs places to bring goods from (`picks`) and to (`drops`)"
+            )
 
 
 def load(path: str | Path, cls: type[S]) -> S:
     """The file as a `cls`; ConfigError names file, line and key of the first mistake."""
-    return parse(_read(Path(path)), cls, name=str(path))
+    return parse(read(path), cls, name=str(path))
 
 
 def keys(path: str | Path) -> list[str]:
     """The keys at the top of a file, as they stand there: they tell what sort of file it is."""
-    plain = _values(_read(Path(path)), str(path), {})
+    plain = _values(read(path), str(path), {})
     return list(plain) if isinstance(plain, dict) else []
 
 
 def parse(text: str, cls: type[S], name: str = "<text>") -> S:
     """YAML text as a `cls`; `name` is what errors call it."""
+    return parse_traced(text, cls, name)[0]
+
+
+def parse_traced(text: str, cls: type[S], name: str) -> tuple[S, Trace]:
+    """The same, and what names file, line and key of a path in it (`$.rules[0].when`)."""
     lines: dict[str, int] = {}
     plain = _values(text, name, lines)
     try:
-        return msgspec.convert(plain, cls)
+        found = msgspec.convert(plain, cls)
     except msgspec.ValidationError as error:
         raise _located(str(error), lines, name) from None
+    return found, lambda path: f"{name}:{lines.get(path, 1)}: {_key(path).removesuffix(': ')}"
 
 
 def dump(config: msgspec.Struct) -> str:
@@ -303,7 +323,9 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _read(path: Path) -> str:
+def read(path: str | Path) -> str:
+    """A file's text; ConfigError if it cannot be read or is larger than any config."""
+    path = Path(path)
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ConfigError(f"{path}: over {MAX_CONFIG_BYTES} bytes, no config is that large")

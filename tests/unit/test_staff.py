@@ -43,6 +43,8 @@ def test_a_change_survives_its_way_as_a_command(wanted):
         {},
         {"do": "dance", "worker": "smoke"},
         {"do": "add", "worker": "Smoke Alarm"},
+        {"do": "remove", "worker": "smoke\n"},
+        {"do": "add", "worker": "smoke", "config": {"kind": "x", "process": "models\n"}},
         {"do": "add", "worker": "smoke", "config": {"kind": "x", "colour": "grey"}},
         {"do": "add", "worker": "smoke", "config": {"kind": "x", "nice": -5}},
         {"do": "remove", "worker": "smoke", "force": True},

@@ -21,7 +21,7 @@ MAX_STEPS = 32
 BETWEEN_REALMS = "ask"
 """The kind of a question between members of the swarm that holds an Ask."""
 
-AskId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+AskId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 Word = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(max_length=1024)]
 Payload = Annotated[bytes, Meta(max_length=MAX_PAYLOAD_BYTES)]
