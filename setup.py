@@ -21,6 +21,7 @@ WORKERS = {
     "transformers": "mtor_swarm.workers.pipeline:PipelineWorker",
     "openai": "mtor_swarm.workers.chat:OpenAIWorker",
     "anthropic": "mtor_swarm.workers.chat:AnthropicWorker",
+    "rules": "mtor_swarm.workers.rules:RulesWorker",
 }
 
 # rclpy for machines without a ROS 2 distribution: x86-64 Linux only. Elsewhere it is the

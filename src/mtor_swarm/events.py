@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from mtor_swarm import task_events
+from mtor_swarm import rule_events, task_events
 from mtor_swarm.errors import EventError
 
 MAX_EVENT_BYTES = 64 * 1024
@@ -236,6 +236,7 @@ TYPES: dict[str, EventType] = {
         EventType("mtor.command.acknowledged", CommandAcknowledged, channel="command"),
         EventType("mtor.mission.done", MissionDone),
         *(EventType(name, data) for name, data in task_events.SWARM.items()),
+        *(EventType(name, data) for name, data in rule_events.SWARM.items()),
         EventType("mtor.task.bid", task_events.TaskBid, scope="realm"),
     )
 }

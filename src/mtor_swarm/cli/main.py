@@ -20,7 +20,9 @@ COMMANDS = {
     "events": ("mtor_swarm.cli.events_tail", "show events as they happen"),
     "say": ("mtor_swarm.cli.say", "tell units what to do, and see who did it"),
     "ask": ("mtor_swarm.cli.ask", "ask units' workers something"),
+    "task": ("mtor_swarm.cli.task", "announce, list and cancel tasks"),
     "worker": ("mtor_swarm.cli.worker", "list, add, remove and restart workers of running units"),
+    "rules": ("mtor_swarm.cli.rules", "check rules, and print what they would have done"),
     "config": ("mtor_swarm.cli.config_check", "check config files"),
     "doctor": ("mtor_swarm.cli.doctor", "show what the swarm refused, and what is lacking here"),
     "keys": ("mtor_swarm.cli.keys", "make a swarm's key; issue, revoke and list members"),
@@ -32,8 +34,8 @@ COMMANDS = {
 GROUPS = {
     "run": ("sim", "up", "gateway"),
     "watch": ("units", "events", "doctor"),
-    "command": ("say", "ask"),
-    "manage": ("worker", "config", "keys", "models"),
+    "command": ("say", "ask", "task"),
+    "manage": ("worker", "rules", "config", "keys", "models"),
     "study": ("simnet",),
 }
 
