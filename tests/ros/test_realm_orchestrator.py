@@ -15,6 +15,7 @@ from std_msgs.msg import String
 from mtor_swarm import events
 from mtor_swarm.errors import ModelError
 from mtor_swarm.events import Event, WorkerChanged
+from mtor_swarm.realm import supervision_io as sv
 from mtor_swarm.realm.bus import DIAGNOSTICS_QOS, EVENT_QOS, STATE_QOS, RealmBus, heartbeat_qos
 from mtor_swarm.realm.orchestrator import Orchestrator
 from mtor_swarm.realm.worker import Worker
@@ -94,6 +95,9 @@ def test_each_change_is_told_to_the_realm_and_to_diagnostics(stage):
     stage.until(lambda: diagnoses and diagnoses[-1].status[0].level == DiagnosticStatus.OK)
     assert [each.name for each in diagnoses[-1].status] == ["r1: one", "r1: late"]
     assert diagnoses[-1].status[1].level == DiagnosticStatus.STALE
+    orchestrator._feed(sv.WorkerRemoved("late"))
+    stage.until(lambda: "removed" in {each.message for each in diagnoses[-1].status})
+    assert [each.name for each in diagnoses[-1].status] == ["r1: one", "r1: late"]
 
 
 def test_who_comes_late_learns_of_all_and_nothing_is_told_twice(stage):

@@ -55,6 +55,16 @@ def test_only_the_newest_word_counts(book, server) -> None:
     assert states == [("mtor_state", "r1", "perception", "active")]
 
 
+def test_a_worker_that_was_removed_is_shown_no_more_until_it_is_added_anew(book, server) -> None:
+    for state in ("active", "removed"):
+        book.take("r1: smoke", 0, {"state": state})
+        book.take("r1: smoke work", 0, {"handled": "12"})
+    assert not [key for key in told(server) if "smoke" in " ".join(key)]
+    book.take("r1: smoke", 0, {"state": "active"})
+    book.take("r1: smoke work", 0, {"handled": "1"})
+    assert told(server)["mtor_value", "r1", "smoke work", "handled"] == 1
+
+
 def test_other_units_nameless_parts_and_what_is_no_number_are_left_out(book, server) -> None:
     book.take("r2: perception", 0, {"handled": "1"})
     book.take("r1: ", 0, {"handled": "1"})

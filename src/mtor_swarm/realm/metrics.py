@@ -35,17 +35,33 @@ class Book(Collector):
         self._unit = unit
         self._levels: dict[str, int] = {}
         self._values: dict[str, Mapping[str, str]] = {}
+        self._removed: dict[str, None] = {}
+        """The last workers that were: what one says of its work as it ends is no news."""
 
     def take(self, name: str, level: int, values: Mapping[str, str]) -> None:
         """A DiagnosticStatus by its name, `r1: perception work`; other units' are no concern."""
         unit, _, part = name.partition(": ")
         if unit != self._unit or not part:
             return
+        worker = part.partition(" ")[0]
+        if values.get("state") == "removed":
+            self._remove(worker)
+            return
+        if worker != part and worker in self._removed:
+            return
+        self._removed.pop(part, None)
         if part not in self._values and len(self._values) >= MAX_PARTS:
             self.refused += 1
             return
         self._values[part] = values
         self._levels[part] = level
+
+    def _remove(self, worker: str) -> None:
+        for part in [each for each in self._values if each.partition(" ")[0] == worker]:
+            del self._values[part], self._levels[part]
+        self._removed[worker] = None
+        if len(self._removed) > MAX_PARTS:
+            del self._removed[next(iter(self._removed))]
 
     def collect(self) -> Iterable[Metric]:
         """All of it, as prometheus_client wants it."""
@@ -59,7 +75,8 @@ class Book(Collector):
             "mtor_value", "What a part of the realm counts.", labels=("unit", "part", "what")
         )
         for part, values in dict(self._values).items():
-            level.add_metric((self._unit, part), self._levels[part])
+            # It may be removed by now: 3, stale.
+            level.add_metric((self._unit, part), self._levels.get(part, 3))
             if "state" in values:
                 state.add_metric((self._unit, part, values["state"]), 1)
             for what, number in _numbers(values):

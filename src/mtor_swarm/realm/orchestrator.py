@@ -52,6 +52,7 @@ _LEVELS: dict[str, bytes] = {
     "silent": DiagnosticStatus.STALE,
     "failed": DiagnosticStatus.ERROR,
     "quarantined": DiagnosticStatus.ERROR,
+    "removed": DiagnosticStatus.STALE,
 }
 LATE_BEATS = 2.0
 """The orchestrator's own loop is late when its beat takes so many times its period."""
@@ -260,7 +261,7 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             self._own_words.pop(change.worker, None)
         self._publish(change)
         self._hand_on(change)
-        self._show()
+        self._show(change.worker if change.state == "removed" else "")
 
     def _hand_on(self, change: WorkerChanged) -> None:
         """The desk gives asks to those who are up; what can be asked may be another now."""
@@ -287,27 +288,35 @@ class Orchestrator(Node):  # type: ignore[misc]  # rclpy has no types
             events.make(data, source=self._source, wall_s=time.time(), unit=self.config.unit)
         )
 
-    def _show(self) -> None:
-        """All states: to people, and to workers, the latest for those that come late as well."""
+    def _show(self, removed: str = "") -> None:
+        """All states: to people, and to workers, the latest for those that come late as well.
+
+        One that was removed is told once, so that nobody shows for ever what it was.
+        """
         known = self.states().items()
         states = {worker: state for worker, (state, _) in known if state != "absent"}
         self._states.publish(String(data=msgspec.json.encode(states).decode()))
         now, message = self._steady(), DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
         message.status = [
-            DiagnosticStatus(
-                level=_LEVELS[state],
-                name=f"{self.config.unit}: {worker}",
-                message=reason or state,
-                hardware_id=self.config.unit,
-                values=[
-                    KeyValue(key="state", value=state),
-                    KeyValue(key="health", value=f"{self._supervisor.health(worker, now):.2f}"),
-                ],
-            )
-            for worker, (state, reason) in self.states().items()
+            self._status(worker, state, reason, self._supervisor.health(worker, now))
+            for worker, (state, reason) in known
         ]
+        if removed:
+            message.status.append(self._status(removed, "removed", "", 0.0))
         self._diagnostics.publish(message)
+
+    def _status(self, worker: str, state: str, reason: str, health: float) -> DiagnosticStatus:
+        return DiagnosticStatus(
+            level=_LEVELS[state],
+            name=f"{self.config.unit}: {worker}",
+            message=reason or state,
+            hardware_id=self.config.unit,
+            values=[
+                KeyValue(key="state", value=state),
+                KeyValue(key="health", value=f"{health:.2f}"),
+            ],
+        )
 
     def _set_timer(self, at_s: float | None) -> None:
         if self._timer is not None:
