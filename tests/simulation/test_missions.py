@@ -7,10 +7,11 @@ import pytest
 from mtor_swarm import config as settings
 from mtor_swarm.cli.lockstep import Run
 from mtor_swarm.config import MissionConfig
+from mtor_swarm.sim.verdicts import Delivered
 from mtor_swarm.workers.missions import mission_path
 
 MOST_S = 240.0
-MISSIONS = ["search", "coverage", "perimeter", "convoy"]
+MISSIONS = ["search", "coverage", "perimeter", "convoy", "warehouse"]
 every = pytest.mark.parametrize("name", MISSIONS)
 seeds = pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 
@@ -42,6 +43,23 @@ def test_with_a_unit_killed_the_others_carry_on(name: str, seed: int):
 @seeds
 def test_with_the_swarm_parted_for_20_s(name: str, seed: int):
     finished(name, seed, partition="20@5")
+
+
+def test_units_of_a_warehouse_fail_and_come_back():
+    mission = settings.load(mission_path("warehouse"), MissionConfig)
+    run = Run(mission, seed=1, kill="r2@20")
+    run.run(35.0)
+    run.lockstep.restart("r2")
+    run.run(40.0)
+    run.lockstep.kill("r4")
+    run.run(60.0)
+    run.lockstep.restart("r4")
+    assert run.run(MOST_S), run.lockstep.doing()
+    assert isinstance(run.verdict, Delivered)
+    assert run.verdict.false == 0
+    done = [e.data["task"] for e in run.lockstep.events if e.type == "mtor.task.done"]
+    assert set(done) == {f"order{number}" for number in range(1, 21)}
+    assert len(done) == len(set(done)), "what was delivered is not delivered again"
 
 
 def test_an_intruder_is_verified_by_a_second_unit_before_the_others_come():

@@ -59,6 +59,7 @@ def test_a_mission_file_is_named_for_its_mission(file: Path):
         ("name: x\n", "a search needs a `target`"),
         ("name: x\nkind: perimeter\n", "a perimeter needs a `target`"),
         ("name: x\nkind: convoy\nroute: [[0, 0]]\n", "a convoy needs a `route`"),
+        ("name: x\nkind: warehouse\npicks: [[0, 0]]\n", "a warehouse needs places"),
         ("name: x\nkind: picnic\n", "kind"),
     ],
 )

@@ -79,6 +79,7 @@ class Run:
         self.lockstep = Lockstep(engine, mission, seed=seed, walls=Walls.of(made))
         self.verdict = verdicts.of(mission, engine)
         self.reason = ""
+        self._told = 0
         self.lost: list[str] = []
 
     def step(self) -> list[str]:
@@ -105,7 +106,8 @@ class Run:
         if not self.reason:
             live = {each.name for each in lockstep.live()}
             truth = {u: t for u, t in lockstep.engine.truth().items() if u in live}
-            self.reason = self.verdict.watch(lockstep.time_s, truth)
+            said, self._told = lockstep.events[self._told :], len(lockstep.events)
+            self.reason = self.verdict.watch(lockstep.time_s, truth, said)
         return lines
 
     def run(self, until_s: float) -> bool:

@@ -26,9 +26,11 @@ from mtor_swarm.sim.world import Camera, Drive, Lidar, World
 from mtor_swarm.swarm.behaviours.geometry import Array, length, unit, wrap
 from mtor_swarm.swarm.behaviours.scene import neighbours
 
-STEP_S = 0.02
+STEP_S = 0.05
 HULL_M = 0.18
 """Radius of a unit's hull."""
+ROUNDS = 4
+"""How often it is asked in a step who stands in whose way; what overlaps then parts later."""
 NEAREST = 32
 """A scan shows at most so many other units, the nearest ones: no more have room around one."""
 Place = tuple[float, float, float]
@@ -215,9 +217,21 @@ class Kinematic:
         return self._flat.clearance(points)
 
     def _free(self, way: Array) -> NDArray[np.bool_]:
-        """Which units may take this step (N, 2): it ends clear, or clearer than it begins."""
-        after, before = self._room(self.position + way), self._room(self.position)
-        return np.asarray((after >= 0.0) | (after >= before))
+        """Which units may take this step (N, 2): it ends clear, or clearer than it begins.
+
+        Who may not stands, which may be in the way of others: so it is asked again.
+        """
+        free = np.ones(len(way), dtype=bool)
+        before: Array | None = None
+        for _ in range(ROUNDS):
+            room = self._room(self.position + np.where(free[:, None], way, 0.0))
+            bad = free & (room < 0.0)
+            if not bad.any():
+                break
+            before = self._room(self.position) if before is None else before
+            bad &= room < before
+            free &= ~bad
+        return free
 
     def _room(self, position: Array) -> Array:
         """Metres (N,) from each hull, were it there, to what is nearest; under 0: they overlap."""

@@ -46,6 +46,8 @@ FRAME_S = 0.4
 """A camera's frames are looked at this often, like a small detector on a small board."""
 PLACE_S = 0.5
 SEEDS = 3
+TASKS = "map:tasks"
+"""The shared state in which the facts about tasks stand."""
 ANTENNA_M = 0.3
 MAX_EVENTS = 20_000
 _HEARD: dict[str, type[msgspec.Struct]] = {
@@ -89,6 +91,7 @@ class Lockstep:
         self._radio = Radio(radio, random.Random(self._dice.random()), walls)
         self.net = Net(self._dice.randrange(2**32), self, radio=self._radio)
         self._post: list[tuple[Core, m.Given]] = []
+        self._merged: dict[str, set[str]] = {}
         self._placed_s = -math.inf
         thing = engine.things.get(config.target) if config.kind == "perimeter" else None
         self.intruder = Intruder(engine, thing, config, seed) if thing else None
@@ -119,6 +122,7 @@ class Lockstep:
         for core, given in post:
             if core.alive:
                 self._give(core, given)
+        self._tell_facts()
         live = self.live()
         if live:
             scans = self.engine.scans([each.name for each in live]).astype(np.float64)
@@ -173,6 +177,12 @@ class Lockstep:
         elif isinstance(effect, fx.Deliver) and effect.event.type in _HEARD:
             data: Any = payload(effect.event, _HEARD[effect.event.type])
             self._post.append((core, data))
+        elif (
+            isinstance(effect, fx.SharedMerged)
+            and effect.state == TASKS
+            and effect.writer != member.id
+        ):
+            self._merged.setdefault(core.name, set()).add(effect.item)
 
     def carried(self, member: Member, frame: wire.Frame, size: int) -> None:
         """Count a frame that is sent."""
@@ -188,6 +198,17 @@ class Lockstep:
     def failed(self, member: Member, item: fx.Input, error: Exception) -> None:
         """A machine raised: a defect that no run may hide."""
         raise SwarmError(f"{member.name}: gossip failed on {type(item).__name__}") from error
+
+    def _tell_facts(self) -> None:
+        """What others wrote about tasks since the last tick; of each item only the newest."""
+        merged, self._merged = self._merged, {}
+        for name, items in merged.items():
+            core = self.cores[name]
+            if core.alive:
+                for entry in core.member.machine.shared.replica.entries(TASKS):
+                    if entry.item in items:
+                        fact = m.Fact(entry.item, None if entry.gone else entry.value)
+                        self._give(core, fact)
 
     # Of a unit
 
@@ -240,6 +261,9 @@ class Lockstep:
                 core.gate.want(Velocity(effect.speed_mps, effect.turn_rps), now)
             elif isinstance(effect, m.Show):
                 core.beacon.decided(effect.state)
+            elif isinstance(effect, m.Fact):
+                wish = fx.SharedWritten(TASKS, effect.key, effect.raw or b"", effect.raw is None)
+                self.net.give(core.member, wish)
             else:
                 self._publish(core, effect.data, now)
 

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from mtor_swarm.config import MissionConfig
 from mtor_swarm.errors import WorldError
+from mtor_swarm.events import Event, payload
 from mtor_swarm.sim.judge import Judge, Rules, Truth
 from mtor_swarm.sim.kinematic import HULL_M, Kinematic
 from mtor_swarm.swarm.behaviours.geometry import heading
 from mtor_swarm.swarm.behaviours.search import cells, in_view
+from mtor_swarm.task_events import TaskDone
+from mtor_swarm.workers.warehouse import orders
 
 LOOK_EVERY_S = 0.4
 """As often as a camera's frames are looked at."""
 PASSED_M = 1.0
 """Who comes this near a place of a convoy's route has passed it."""
 STILL_S = 3.0
+BEFORE_M, SLOW_MPS = 0.6, 0.1
+"""Who is this near a shelf or a dock, and this slow, can pick up and put down."""
 
 
 class Verdict(Protocol):
     """Watches a run."""
 
-    def watch(self, time_s: float, truth: Mapping[str, Truth]) -> str:
+    def watch(self, time_s: float, truth: Mapping[str, Truth], said: Sequence[Event] = ()) -> str:
         """Why the mission is done, once it is; empty before. To be called often.
 
-        `truth` is of the units that live.
+        `truth` is of the units that live, `said` what they told since the last call.
         """
 
 
@@ -42,7 +47,7 @@ class Surrounded:
         self._thing = thing
         self._judge = Judge((thing.x_m, thing.y_m), Rules(units=config.surround))
 
-    def watch(self, time_s: float, truth: Mapping[str, Truth]) -> str:
+    def watch(self, time_s: float, truth: Mapping[str, Truth], said: Sequence[Event] = ()) -> str:
         """As every verdict's."""
         self._judge.target = (self._thing.x_m, self._thing.y_m)
         units = self._judge.watch(time_s, truth)
@@ -59,7 +64,7 @@ class Covered:
         self.seen = np.zeros(len(self._centres), dtype=bool)
         self._looked_s = -math.inf
 
-    def watch(self, time_s: float, truth: Mapping[str, Truth]) -> str:
+    def watch(self, time_s: float, truth: Mapping[str, Truth], said: Sequence[Event] = ()) -> str:
         """As every verdict's."""
         if time_s - self._looked_s >= LOOK_EVERY_S:
             self._looked_s = time_s
@@ -91,7 +96,7 @@ class Arrived:
         self._passed = dict.fromkeys(engine.units, 0)
         self._since: float | None = None
 
-    def watch(self, time_s: float, truth: Mapping[str, Truth]) -> str:
+    def watch(self, time_s: float, truth: Mapping[str, Truth], said: Sequence[Event] = ()) -> str:
         """As every verdict's."""
         still = True
         for unit, each in truth.items():
@@ -112,11 +117,52 @@ class Arrived:
         return math.dist(here, self._route[number]) <= (self._near_m if last else PASSED_M)
 
 
+class Delivered:
+    """Every order is done: by a unit that truly stood before its shelf, and then before its dock.
+
+    No word is believed that the truth does not bear out.
+    """
+
+    def __init__(self, config: MissionConfig, engine: Kinematic) -> None:
+        self._left = {each.id: each.places for each in orders(config)}
+        self._count = len(self._left)
+        self._stood: dict[str, set[tuple[float, float]]] = {each: set() for each in engine.units}
+        self._picks = set(config.picks)
+        self.false = 0
+        """How often a unit said that it had done an order, and had not."""
+
+    def watch(self, time_s: float, truth: Mapping[str, Truth], said: Sequence[Event] = ()) -> str:
+        """As every verdict's."""
+        for unit, each in truth.items():
+            if abs(each.speed_mps) < SLOW_MPS:
+                self._stood[unit] |= {p for p in self._picks if _near(each, p)}
+        for event in said:
+            if event.type == "mtor.task.done" and event.unit in truth:
+                self._done(event.unit, truth[event.unit], payload(event, TaskDone))
+        return "" if self._left else f"{self._count} orders are delivered"
+
+    def _done(self, unit: str, where: Truth, done: TaskDone) -> None:
+        places = self._left.get(done.task)
+        if places is None or not done.ok:
+            return
+        pick, drop = places
+        if pick in self._stood[unit] and _near(where, drop):
+            del self._left[done.task]
+            self._stood[unit].clear()
+        else:
+            self.false += 1
+
+
+def _near(where: Truth, place: tuple[float, float]) -> bool:
+    return math.dist((where.x_m, where.y_m), place) <= BEFORE_M
+
+
 _KINDS: dict[str, Callable[[MissionConfig, Kinematic], Verdict]] = {
     "search": Surrounded,
     "perimeter": Surrounded,
     "coverage": Covered,
     "convoy": Arrived,
+    "warehouse": Delivered,
 }
 
 

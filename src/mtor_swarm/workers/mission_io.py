@@ -50,6 +50,17 @@ class Latched:
     latched: bool
 
 
+@dataclass(frozen=True)
+class Fact:
+    """The newest fact about tasks under a key (`swarm.tasks.task`), as JSON; None: none is left.
+
+    Taken in, it is another unit's; given out, it is to be told to all.
+    """
+
+    key: str
+    raw: bytes | None
+
+
 Given = (
     Odom
     | Scan
@@ -60,6 +71,7 @@ Given = (
     | MemberChanged
     | Command
     | Latched
+    | Fact
 )
 """What the machine takes in; target news are other units', a UnitState is another's beacon."""
 
@@ -86,4 +98,4 @@ class Say:
     data: msgspec.Struct
 
 
-Effect = Drive | Show | Say
+Effect = Drive | Show | Say | Fact

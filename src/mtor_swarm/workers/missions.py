@@ -15,6 +15,7 @@ from mtor_swarm.workers.convoy import Convoy
 from mtor_swarm.workers.mission import Mission
 from mtor_swarm.workers.mission_io import Effect, Given
 from mtor_swarm.workers.perimeter import Perimeter
+from mtor_swarm.workers.warehouse import Warehouse
 
 
 class Machine(Protocol):
@@ -33,6 +34,7 @@ _KINDS: dict[str, Callable[[MissionConfig, str, random.Random], Machine]] = {
     "coverage": Mission,
     "perimeter": Perimeter,
     "convoy": Convoy,
+    "warehouse": Warehouse,
 }
 
 
