@@ -161,6 +161,16 @@ def test_a_worker_that_is_late_keeps_its_place_taken_until_it_answers(play):
     assert [each.outcome for each in play.health] == ["late", "answered"]
 
 
+def test_an_ask_that_gives_less_time_than_answers_take_says_nothing_against_a_worker(play):
+    usual = play.ask()
+    play.wait(3.0)
+    play.answer(usual)
+    hasty = play.ask(timeout_s=1.0)
+    play.wait(1.0)
+    assert play.final(hasty).reason == "w did not answer within 1 s"
+    assert [each.outcome for each in play.health] == ["answered"]
+
+
 def test_a_worker_that_never_lets_go_is_stuck_and_its_place_is_tried_again(play):
     which, waits = play.ask(timeout_s=5.0), play.ask(timeout_s=60.0)
     play.wait(5.0 + STUCK_S)

@@ -112,6 +112,10 @@ class Roster:
         mean = self._means.get(capability, seconds)
         self._means[capability] = mean + SMOOTHING * (seconds - mean)
 
+    def usual_s(self, capability: str) -> float:
+        """What an answer takes, by those that came."""
+        return self._means.get(capability, UNKNOWN_S)
+
     def wait_s(self, capability: str, waiting: int, now: float) -> float | None:
         """How long one more ask would wait behind so many others; None if nobody is at work."""
         slots = self.at_work(capability)
@@ -122,5 +126,5 @@ class Roster:
             return 0.0
         ages = [now - start for each in slots for start in each.running.values()]
         # What runs for longer than answers used to take says that this one will, too.
-        mean = max(self._means.get(capability, UNKNOWN_S), sum(ages) / max(1, len(ages)))
+        mean = max(self.usual_s(capability), sum(ages) / max(1, len(ages)))
         return (waiting - free + 1) * mean / sum(each.offer.concurrency for each in slots)

@@ -179,7 +179,8 @@ class Asks:
         lender = pending.status.worker if pending.status.state == "borrowed" else "the peer"
         who = lender if attempt.slot is None else attempt.slot.worker
         reason = f"{who} did not answer {within}"
-        self._tries.worked(attempt, "late", reason)
+        if self._out.now - attempt.start_s >= self._roster.usual_s(pending.ask.capability):
+            self._tries.worked(attempt, "late", reason)  # else it was given too little time
         self._ledger.end(pending, reason, retryable=True)
 
     def _refuse(self, pending: Pending, reason: str) -> None:
