@@ -41,7 +41,8 @@ class Standing(msgspec.Struct, frozen=True):
     """How a task stands: its turn (of one that recurs), who has it, why it waits or ended.
 
     `ranks` are all bids of live units for it, the greatest first; `units` those that hold, or who
-    did it, `failed` those that tried in vain. `due_s` is when it may begin.
+    did it, `failed` those that tried in vain. `share` is how far
+    it is (0 to 1), `reason` of one that is done its result. `due_s` is when it may begin.
     """
 
     task: Task
@@ -52,6 +53,7 @@ class Standing(msgspec.Struct, frozen=True):
     due_s: float = 0.0
     ranks: tuple[Rank, ...] = ()
     failed: tuple[str, ...] = ()
+    share: float = 0.0
 
     def suits(self, unit: str, row: Row) -> bool:
         """Whether that unit, with that row, can do it as far as is known."""
@@ -201,7 +203,8 @@ class Board:
         turn, reports = self.turn(task), self.reports.get(task.id, {})
         done = sorted((r.at_s, unit) for unit, r in reports.items() if r.state == "done")
         if done and not task.every_s:
-            return Standing(task, "done", turn, tuple(unit for _, unit in done))
+            units = tuple(unit for _, unit in done)
+            return Standing(task, "done", turn, units, reports[units[0]].result, share=1.0)
         if task.id in self.cancels:
             cancel = self.cancels[task.id]
             return Standing(task, "cancelled", turn, reason=f"by {cancel.by}: {cancel.reason}")
@@ -226,7 +229,8 @@ class Board:
         if held and held[0].begun:
             state = "begun"
         units = tuple(each.unit for each in held)
-        bidding = Standing(task, state, turn, units, "", due_s, ranks, failed)
+        share = max((reports[each].share for each in units if each in reports), default=0.0)
+        bidding = Standing(task, state, turn, units, "", due_s, ranks, failed, share)
         able = 0
         for unit, row in rows.items():
             able += bidding.suits(unit, row)
