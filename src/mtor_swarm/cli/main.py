@@ -22,6 +22,7 @@ COMMANDS = {
     "ask": ("mtor_swarm.cli.ask", "ask units' workers something"),
     "task": ("mtor_swarm.cli.task", "announce, list and cancel tasks"),
     "worker": ("mtor_swarm.cli.worker", "list, add, remove and restart workers of running units"),
+    "rules": ("mtor_swarm.cli.rules", "check rules, and print what they would have done"),
     "config": ("mtor_swarm.cli.config_check", "check config files"),
     "doctor": ("mtor_swarm.cli.doctor", "show what the swarm refused, and what is lacking here"),
     "keys": ("mtor_swarm.cli.keys", "make a swarm's key; issue, revoke and list members"),
@@ -34,7 +35,7 @@ GROUPS = {
     "run": ("sim", "up", "gateway"),
     "watch": ("units", "events", "doctor"),
     "command": ("say", "ask", "task"),
-    "manage": ("worker", "config", "keys", "models"),
+    "manage": ("worker", "rules", "config", "keys", "models"),
     "study": ("simnet",),
 }
 
