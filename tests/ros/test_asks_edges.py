@@ -89,7 +89,10 @@ def test_an_orchestrator_that_comes_late_hears_of_what_was_asked(stage, monkeypa
     client.close()
 
 
-def test_what_is_cancelled_without_an_orchestrator_ends_and_is_not_asked_of_the_next(stage):
+def test_what_is_cancelled_without_an_orchestrator_ends_and_is_not_asked_of_the_next(
+    stage, monkeypatch
+):
+    monkeypatch.setattr(asks, "START_S", 0.1)
     client = AskClient(stage.add(Answerer("caller", echo, ())), "/r1/caller")
     asked = client.ask("echo", timeout_s=120.0)
     client.cancel(asked.askid, "enough")
@@ -97,8 +100,9 @@ def test_what_is_cancelled_without_an_orchestrator_ends_and_is_not_asked_of_the_
     client.cancel("f" * 32)
     assert asked.result(timeout=60.0).reason == "enough"
     desk = AskDesk(stage.add(Answerer("desk", echo, ())), CONFIG)
-    late = client.ask("echo", timeout_s=0.0)
+    late = client.ask("echo", timeout_s=60.0)
     stage.until(late.done)
+    assert "has nobody for" in late.result().reason
     assert desk.counts["asked"] == 1
     client.close()
 
@@ -119,6 +123,17 @@ def test_what_one_client_has_open_is_bounded(stage, monkeypatch):
     client.ask("echo")
     with pytest.raises(AskError, match="wait for answers"):
         client.ask("echo")
+    client.close()
+    with pytest.raises(AskError, match="has ended"):
+        client.ask("echo")
+
+
+def test_an_id_that_is_asked_already_is_refused(stage):
+    client = AskClient(stage.add(Answerer("caller", echo, ())), "/r1/caller")
+    ask = Ask(askid="a" * 32, capability="echo", payload=b"", caller="c")
+    client.put(ask)
+    with pytest.raises(AskError, match="is asked already"):
+        client.put(ask)
     client.close()
 
 

@@ -123,7 +123,11 @@ class AskClient:
         end_s, future = time.monotonic() + ask.timeout_s, Asking(ask.askid)
         one = _Open(ask, end_s, future, on_part, on_status, AGAIN_S)
         with self._change:
-            if len(self._open) >= MAX_OPEN or self._closed or ask.askid in self._open:
+            if self._closed:
+                raise AskError(f"{self._source} has ended")
+            if ask.askid in self._open:
+                raise AskError(f"{ask.askid} is asked already: give each ask an id of its own")
+            if len(self._open) >= MAX_OPEN:
                 raise AskError(f"{self._source} has {len(self._open)} asks open: wait for answers")
             self.counts["asked"] += 1
             self._open[ask.askid] = one
