@@ -130,6 +130,7 @@ setup(
         "numpy>=1.26",
         "prometheus-client>=0.21",
         "psutil>=6",
+        "py-trees>=2.3",
         "PyYAML>=6",
         "pyzmq>=26",
         "rich>=13",

@@ -27,6 +27,7 @@ from mtor_swarm.events import (
 )
 from mtor_swarm.swarm.behaviours.geometry import Array, length, wrap
 from mtor_swarm.swarm.tasks.company import Company
+from mtor_swarm.workers.choice import Choice
 from mtor_swarm.workers.mission_io import Drive, Effect, Given, Latched, Odom, Say, Scan, Show
 from mtor_swarm.workers.pilot import NOTHING, STILL, Pilot, Turn
 
@@ -52,6 +53,9 @@ class Part(abc.ABC):
         self._latched = False
         self._state = UnitState(unit=unit, doing=doing)
         self._go: Callable[[Pose, float], Turn] = lambda _pose, _now: STILL
+        self._choice = Choice(
+            reflex=self._obey_reflex, order=self._obey_order, mission=self._pursue
+        )
         self._planned_s = self._shown_s = -math.inf
         self._shown: UnitState | None = None
         self._handlers: dict[type, Callable[[Any, float], list[Effect]]] = {
@@ -159,16 +163,24 @@ class Part(abc.ABC):
 
     def _plan(self, pose: Pose, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        if self._latched or self._order == "rest":
-            doing = self._stand()
-        elif self._order == "return":
-            doing = self._return(np.array([pose.x_m, pose.y_m]), effects)
-        else:
-            doing = self._do(pose, now)
+        doing = self._choice.take(pose, now, effects)
         if doing != self._state.doing:
             effects.append(Say(UnitChanged(doing=doing, was=self._state.doing)))
         self._state = msgspec.structs.replace(self._state, doing=doing, latched=self._latched)
         return effects
+
+    def _obey_reflex(self, pose: Pose, now: float, effects: list[Effect]) -> str | None:
+        return self._stand() if self._latched else None
+
+    def _obey_order(self, pose: Pose, now: float, effects: list[Effect]) -> str | None:
+        if self._order == "rest":
+            return self._stand()
+        if self._order == "return":
+            return self._return(np.array([pose.x_m, pose.y_m]), effects)
+        return None
+
+    def _pursue(self, pose: Pose, now: float, effects: list[Effect]) -> str:
+        return self._do(pose, now)
 
     def _stand(self) -> str:
         self._leave()
