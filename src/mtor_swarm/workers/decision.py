@@ -35,6 +35,7 @@ from mtor_swarm.realm.bus import COMMAND_QOS, CONTROL_QOS, EVENT_QOS, SENSOR_QOS
 from mtor_swarm.realm.worker import Worker
 from mtor_swarm.workers.mission_io import (
     Drive,
+    Fact,
     Given,
     Latched,
     Odom,
@@ -55,6 +56,7 @@ class DecisionWorker(Worker):
         super().__init__(name="decision", config=config)
         self._wanted = self.create_publisher(Twist, "wanted_vel", CONTROL_QOS)
         self._state = self.create_publisher(String, "state", STATE_QOS)
+        self._told = self.create_publisher(String, "tasks/told", EVENT_QOS)
         self._mission: Machine | None = None
 
     def load(self) -> None:
@@ -66,6 +68,7 @@ class DecisionWorker(Worker):
         self.hear(LaserScan, "scan", self._scan, SENSOR_QOS)
         self.hear(String, "neighbours", self._neighbour, EVENT_QOS)
         self.hear(String, "command", self._command, COMMAND_QOS)
+        self.hear(String, "tasks/heard", self._facts, EVENT_QOS)
         self.on("mtor.detection.seen", self._detection)
         self.on("mtor.target.seen", self._seen)
         self.on("mtor.target.lost", self._lost)
@@ -92,6 +95,10 @@ class DecisionWorker(Worker):
                 self._state.publish(String(data=msgspec.json.encode(effect.state).decode()))
             elif isinstance(effect, Say):
                 self.say(effect.data)
+            elif isinstance(effect, Fact):
+                text = effect.raw.decode() if effect.raw is not None else None
+                told = msgspec.json.encode([(effect.key, text)]).decode()
+                self._told.publish(String(data=told))
 
     def _odom(self, message: Odometry) -> None:
         at, q = message.pose.pose.position, message.pose.pose.orientation
@@ -119,6 +126,15 @@ class DecisionWorker(Worker):
             self.counts["junk"] += 1
             return
         self._take(state)
+
+    def _facts(self, message: String) -> None:
+        try:
+            facts = msgspec.json.decode(message.data, type=list[tuple[str, str | None]])
+        except (msgspec.DecodeError, UnicodeError):
+            self.counts["junk"] += 1
+            return
+        for key, text in facts:
+            self._take(Fact(key, text.encode() if text is not None else None))
 
     def _command(self, message: String) -> None:
         try:

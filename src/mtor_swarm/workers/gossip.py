@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 
 import msgspec
 from nav_msgs.msg import Odometry
@@ -45,15 +46,17 @@ from mtor_swarm.realm.bus import ALL, COMMAND_QOS, EVENT_QOS, SENSOR_QOS, STATE_
 from mtor_swarm.realm.commands import check
 from mtor_swarm.realm.rollcall import KIND, RollCall
 from mtor_swarm.realm.worker import Worker
-from mtor_swarm.swarm.certificates import COMMANDERS, SYSOPS, Authority
+from mtor_swarm.swarm.certificates import Authority
 from mtor_swarm.swarm.driver import SwarmDriver
 from mtor_swarm.swarm.exchange import Tell
 from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.identity import Ed25519Verifier, Identity
 from mtor_swarm.workers.beacon import Beacon
 from mtor_swarm.workers.inbox import Inbox
+from mtor_swarm.workers.issuers import issuers
 from mtor_swarm.workers.lending import Loans
 from mtor_swarm.workers.obeyed import Obeyed
+from mtor_swarm.workers.task_facts import TaskFacts
 
 MAX_INBOX = 1024
 COMMANDS = ("mtor.stop.issued", "mtor.command.issued")
@@ -96,6 +99,8 @@ class GossipWorker(Worker):
         self._picture = b""
         self._inbox: Inbox[Callable[[], None]] = Inbox(MAX_INBOX)
         client = AskClient(self, self.source)
+        carry = partial(self._hand_over, events.BULK, key="tasks")
+        self._tasks = TaskFacts(self, carry, self._members)
         self._loans = Loans(config.unit, client, self._hand_over, self._count)
 
     def join(self, desk: AskDesk) -> None:
@@ -111,6 +116,7 @@ class GossipWorker(Worker):
         self.hear(String, "state", self._on_state, STATE_QOS, always=True)
         self.hear(String, "workers", self._on_workers, STATE_QOS, always=True)
         self.hear(String, "reflex/state", self._on_reflex, STATE_QOS, always=True)
+        self._tasks.load()
         self.hear(CompressedImage, "camera/annotated/compressed", self._on_picture, SENSOR_QOS)
 
     def start(self) -> None:
@@ -129,6 +135,7 @@ class GossipWorker(Worker):
                 on_beacon=self._on_beacon,
                 on_ask=self._on_ask,
                 on_conflict=self._on_conflict,
+                on_shared=self._tasks.changed,
                 log=self.get_logger().warning,
             )
             self._authority = driver.authority
@@ -138,6 +145,7 @@ class GossipWorker(Worker):
             raise
         self._driver = driver
         self._loans.start(driver)
+        self._tasks.start(driver)
         self._carrier = threading.Thread(target=self._carry, name="carrier", daemon=True)
         self._carrier.start()
         self.get_logger().info(f"{self.config.unit} is in the swarm at {driver.address}")
@@ -146,6 +154,7 @@ class GossipWorker(Worker):
     def stop(self) -> None:
         driver, self._driver = self._driver, None
         self._loans.stop()
+        self._tasks.start(None)
         if driver is not None:
             driver.stop()
         if self._carrier is not None:
@@ -262,26 +271,16 @@ class GossipWorker(Worker):
             if event.type != events.command_type(command.verb):
                 raise CommandError(f"{event.type} cannot carry {command.verb}")
             mine = check(
-                command, self.config.unit, self._operators(command), self._verifier, time.time()
+                command,
+                self.config.unit,
+                issuers(command, self._authority, self.config.operators),
+                self._verifier,
+                time.time(),
             )
             if mine:
                 self._hand_over(STOP if stop else COMMAND, lambda: self._obey(event, command))
         except CommandError as error:
             self._refuse(command, str(error))
-
-    def _operators(self, command: Command) -> list[str]:
-        """Who may issue it: with keys whoever shows the certificate for it, else our own list."""
-        if self._authority is None:
-            return self.config.operators
-        try:
-            shown = bytes.fromhex(command.certificate)
-        except ValueError:
-            shown = b"?"
-        roles = SYSOPS if command.verb == "worker" else COMMANDERS
-        why = self._authority.may_command(shown, command.issuer, time.time(), roles)
-        if why:
-            raise CommandError(f"its issuer {command.issuer[:64]} shows no right to it: {why}")
-        return [command.issuer]
 
     def _refuse(self, command: Command, reason: str) -> None:
         self._count("refused", f"refused {command.verb} {command.id[:64]}: {reason}")
@@ -385,6 +384,7 @@ class GossipWorker(Worker):
                 self.say(
                     MemberChanged(member=member, unit=info.unit, state=info.state, was=info.state)
                 )
+        self._tasks.introduce()
 
     def _tell_all(self, said: msgspec.Struct) -> None:
         self.say(said)

@@ -134,12 +134,11 @@ class Allocator:
         if key == t.row_key(self.unit):  # our own word, of an earlier life or come back to us
             self._reassert |= raw != self._row
             return
-        self.board.put(key, raw)
-        _, _, name = key.partition("/")
+        kind, _, name = key.partition("/")
         task, _, unit = name.partition("/")
-        report = self.board.reports.get(task, {}).get(self.unit) if unit == self.unit else None
-        if report and report.state == "begun" and task != self.doing:
-            self._report(task, "stopped", report.at_s, result="started anew")
+        said = kind == "work" and unit == self.unit and unit in self.board.reports.get(task, ())
+        if not said:  # else we have said it ourselves, and maybe more since
+            self.board.put(key, raw)
 
     def _judged(self, unit: str, alive: bool, now: float) -> None:
         if unit == self.unit or (unit in self.board.alive) == alive:
@@ -312,12 +311,16 @@ class Allocator:
         units = [
             unit
             for unit, each in reports.items()
-            if each.turn == mine.turn
-            and (each.state == "done" or (each.state == "begun" and unit in self.board.alive))
+            if each.turn == mine.turn and (each.state == "done" or self._is_at(unit, task))
         ]
         if len(units) > self.board.tasks[task].units:
             self._told[task] = mine.turn
             self._say(events.TaskDuplicated(task=task, units=sorted(units)))
+
+    def _is_at(self, unit: str, task: str) -> bool:
+        """Whether a unit that lives says that it is doing the task."""
+        row = self.board.rows.get(unit) if unit in self.board.alive else None
+        return row is not None and any(each.begun and each.task == task for each in row.bids)
 
     def _notice(self, before: Mapping[str, Standing], now: float) -> None:
         """Say what came to an end, and what was done twice."""
