@@ -106,7 +106,7 @@ def test_the_judge_speaks_once_three_units_stand_around_the_cat(
     world.write_text("\n".join(lines))
     verdict = start("--world", str(world), "--ray-camera").line("verdict")
     assert verdict["verdict"] == "done"
-    assert verdict["units"] == ["a", "b", "c"]
+    assert verdict["reason"] == "a, b, c stand around the target"
     assert verdict["sim_s"] >= 3.0
 
 

@@ -20,6 +20,7 @@ from mtor_swarm.cli.main import main
         (["--base-port", "-5"], "--base-port -5"),
         (["--port", "99999"], "--port 99999"),
         (["--timeout", "nan"], "--timeout nan"),
+        (["--mission", "nothing"], "mission `nothing` is not one shipped here"),
         (["--timeout", "-5"], "--timeout -5"),
         (["--kill", "r1@nan"], "--kill r1@nan: write UNIT@SECONDS"),
         (["--kill", "r9@3"], "--kill r9@3: no unit r9"),
@@ -45,6 +46,7 @@ def test_a_bad_argument_is_one_line(
     ("words", "told"),
     [
         (["--seed", "-1"], "--seed -1: 0 or above"),
+        (["--mission", "warehouse"], "runs with --engine kinematic alone so far"),
         (["--camera-hz", "nan"], "--camera-hz nan: above 0"),
         (["--units", "99999999999"], "1 to 200 units are simulated"),
         (["--units", "amy,amy"], "two units have one name: amy, amy"),

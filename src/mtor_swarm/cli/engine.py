@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--units", default="", metavar="N|NAMES", help="place so many, or these, in the world")
     add("--seed", type=int, default=0, help="for places and for the noise of sensors (default 0)")
     add("--no-target", action="store_true", help="take the target out of the world")
+    add("--mission", default="search", help="what is judged: a mission's name or file (search)")
     add("--camera-hz", type=float, default=4.0, help="pictures a second of a unit (default 4)")
     add("--ray-camera", action="store_true", help="the coarse camera that needs no OpenGL")
     add("--truth", action="store_true", help="put the ground truth into each status line")
@@ -80,13 +81,15 @@ def _run(args: argparse.Namespace) -> int:
         there = [each.name for each in reading.read_text(text, str(path)).units]
         units = _units(args.units) if args.units else there
         text = compose.compose(path, units, args.seed, target=not args.no_target).encode()
-    engine = Engine(reading.read_text(text, str(path)), seed=args.seed)
+    world = reading.read_text(text, str(path))
+    engine = Engine(world, seed=args.seed)
+    judge = _judge(world, args.mission)
     from mtor_swarm.sim.ros import RosSide  # only now: a bad world is told at once
 
     ros = RosSide(engine, camera_hz=args.camera_hz, ray_cast=args.ray_camera)
     try:
         ros.start()
-        _Run(engine, ros, truth=args.truth).loop()
+        _Run(engine, ros, judge, truth=args.truth).loop()
     finally:
         ros.close()
     return 0
@@ -101,17 +104,28 @@ def _units(text: str) -> list[str]:
     return [each.strip() for each in text.split(",")]
 
 
+def _judge(world: Any, name: str) -> Any:
+    """What watches the mission on a flat map of the world; None if its target is not there."""
+    from mtor_swarm import config as settings
+    from mtor_swarm.sim.kinematic import Kinematic
+    from mtor_swarm.sim.verdicts import Shadow
+    from mtor_swarm.workers.missions import mission_path
+
+    mission = settings.load(mission_path(name), settings.MissionConfig)
+    flat = Kinematic.of(world)
+    return Shadow(mission, flat) if not mission.target or mission.target in flat.things else None
+
+
 class _Run:
     """Steps the simulation in real time and tells what happens."""
 
-    def __init__(self, engine: Any, ros: Any, *, truth: bool) -> None:
-        from mtor_swarm.sim.judge import Judge
+    def __init__(self, engine: Any, ros: Any, judge: Any, *, truth: bool) -> None:
         from mtor_swarm.sim.plan import TARGET
 
         self._engine, self._ros, self._tell_truth = engine, ros, truth
         target = engine.world.model(TARGET)
         self._target = target.pose.position[:2] if target else None
-        self._judge = Judge(self._target) if self._target else None
+        self._judge = judge
         self._moved = self._noted = False
         self._status_at = self._judged_s = 0.0
         self._pictures = 0
@@ -145,10 +159,10 @@ class _Run:
         if not self._moved and any(abs(each.speed_mps) > MOVED_MPS for each in truth.values()):
             self._moved = True
             _tell("moved", sim_s=round(self._engine.time_s, 3))
-        units = self._judge.watch(self._engine.time_s, truth) if self._judge else []
-        if units:
+        reason = self._judge.watch(self._engine.time_s, truth) if self._judge else ""
+        if reason:
             self._judge = None
-            _tell("verdict", verdict="done", sim_s=round(self._engine.time_s, 3), units=units)
+            _tell("verdict", verdict="done", sim_s=round(self._engine.time_s, 3), reason=reason)
 
     def _status(self, wall_s: float, since_s: float, factor: float) -> None:
         cameras = self._ros.cameras

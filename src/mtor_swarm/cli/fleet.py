@@ -36,7 +36,7 @@ def seeds(units: Sequence[str], base_port: int = BASE_PORT) -> list[str]:
 
 
 def write_realms(
-    folder: Path, units: Sequence[str], base_port: int = BASE_PORT
+    folder: Path, units: Sequence[str], base_port: int = BASE_PORT, mission: str = "search"
 ) -> dict[str, Path]:
     """A config for each simulated unit, in `folder`, which keeps their state too.
 
@@ -51,6 +51,7 @@ def write_realms(
         )
         realm = RealmConfig(
             unit=unit,
+            mission=mission,
             state_dir=str(folder / "state" / unit),
             operators=[operator],
             use_sim_time=True,

@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         base_port=args.base_port,
         kill=args.kill,
         folder=args.keep,
+        mission=args.mission,
     )
     show = Show()
     code = 2
@@ -124,8 +125,6 @@ def _check(args: argparse.Namespace) -> None:
             raise SwarmError("--engine kinematic has no viewer to show: add --headless")
     elif args.partition:
         raise SwarmError("--partition: only with --engine kinematic, whose network is virtual")
-    elif args.mission != "search":
-        raise SwarmError("--mission: the physics engine's judge knows `search` alone so far")
     elif not 1 <= args.units <= 24:
         raise SwarmError(f"--units {args.units}: 1 to 24 units run on one machine's ROS domain")
     if not 1 <= args.base_port <= 65536 - args.units:
@@ -158,7 +157,9 @@ def _watch(stage: Stage, show: Show, args: argparse.Namespace) -> int:
             show.line(f"done: {verdict['reason']} ({verdict['seconds']:.1f} s)")
             return 0
         if args.timeout and stage.mission_s() >= args.timeout and not verdict:
-            stage.tell(MissionDone(verdict="timeout", mission="search", seconds=stage.mission_s()))
+            stage.tell(
+                MissionDone(verdict="timeout", mission=stage.mission, seconds=stage.mission_s())
+            )
             show.line(f"timeout: the mission was not done within {args.timeout:.0f} s")
             return 1
 

@@ -18,15 +18,17 @@ from typing import Any
 
 import msgspec
 
+from mtor_swarm import config as settings
 from mtor_swarm import paths
 from mtor_swarm.cli.children import Child, end
 from mtor_swarm.cli.fleet import seeds as seeds_of
 from mtor_swarm.cli.fleet import write_realms
-from mtor_swarm.config import SwarmConfig
+from mtor_swarm.config import MissionConfig, SwarmConfig
 from mtor_swarm.errors import SwarmError
 from mtor_swarm.events import MissionDone, make
 from mtor_swarm.realm import domain
 from mtor_swarm.swarm.observer import Observer
+from mtor_swarm.workers.missions import mission_path
 
 MAX_EVENTS = 20_000
 _TOLD = {"mtor.unit.changed", "mtor.target.seen", "mtor.worker.changed", "mtor.mission.done"}
@@ -46,7 +48,11 @@ class Stage:
         base_port: int,
         kill: str,
         folder: Path | None,
+        mission: str = "search",
     ) -> None:
+        """`mission`: a shipped one's name, or its file; ConfigError if there is none such."""
+        self.mission = settings.load(mission_path(mission), MissionConfig).name
+        self._mission = str(mission_path(mission).resolve())
         self.units = [f"r{number}" for number in range(1, units + 1)]
         self.verdict: dict[str, Any] | None = None
         self._seed, self._world, self._target = seed, world, target
@@ -80,11 +86,12 @@ class Stage:
         self._spawn(
             "engine",
             "mtor_swarm.cli.engine",
-            ["--world", str(world), "--truth"],
+            ["--world", str(world), "--truth", "--mission", self._mission],
             environment,
             self._hear,
         )
-        for unit, file in write_realms(self._folder, self.units, self._base_port).items():
+        realms = write_realms(self._folder, self.units, self._base_port, self._mission)
+        for unit, file in realms.items():
             self._spawn(unit, "mtor_swarm.cli.main", ["up", str(file)], environment)
         if self._viewer_port is not None:
             seeds = [word for seed in meet_at for word in ("--seed", seed)]
@@ -244,9 +251,9 @@ class Stage:
             self.tell(
                 MissionDone(
                     verdict="done",
-                    mission="search",
+                    mission=self.mission,
                     seconds=self.mission_s(),
-                    reason=f"{', '.join(line.get('units', []))} stand around the target",
+                    reason=str(line.get("reason", "")),
                 )
             )
         self._wake.set()

@@ -120,6 +120,11 @@ class Kinematic:
         """The same for all units at once: (N, 2), speed ahead and turn rate."""
         self._wanted[:] = wanted
 
+    def put(self, unit: str, x_m: float, y_m: float, yaw_rad: float) -> None:
+        """The unit is there now, wherever it was: so a map follows another engine's truth."""
+        n = self._number[unit]
+        self.position[n], self.heading[n] = (x_m, y_m), yaw_rad
+
     def step(self, count: int = 1) -> None:
         """Advance by that many steps."""
         drive, step_s = self._drive, self.step_s

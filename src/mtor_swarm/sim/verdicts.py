@@ -169,3 +169,19 @@ _KINDS: dict[str, Callable[[MissionConfig, Kinematic], Verdict]] = {
 def of(config: MissionConfig, engine: Kinematic) -> Verdict:
     """The judge of a mission; WorldError if the world lacks what it is about."""
     return _KINDS[config.kind](config, engine)
+
+
+class Shadow:
+    """A verdict on units of another engine, whose truth a flat map follows."""
+
+    def __init__(self, config: MissionConfig, flat: Kinematic) -> None:
+        """WorldError for a mission that cannot be judged without hearing what units say."""
+        if config.kind == "warehouse":
+            raise WorldError(f"mission {config.name}: runs with --engine kinematic alone so far")
+        self._flat, self._verdict = flat, of(config, flat)
+
+    def watch(self, time_s: float, truth: Mapping[str, Truth]) -> str:
+        """As every verdict's."""
+        for unit, each in truth.items():
+            self._flat.put(unit, each.x_m, each.y_m, each.yaw_rad)
+        return self._verdict.watch(time_s, truth)
