@@ -15,6 +15,7 @@ from mtor_swarm.events import Event, MemberChanged, TargetSeen, UnitState
 from mtor_swarm.realm.ask_wire import Answer
 from mtor_swarm.realm.bus import ALL, EVENT_QOS, STATE_QOS, RealmBus
 from mtor_swarm.realm.capability import Capability
+from mtor_swarm.swarm.tasks.task import decode
 from mtor_swarm.workers.rules import RulesWorker, rules_path, value_of
 from tests.ros.asks_stage import Realm
 from tests.ros.model_realm import SUCCESS, configured
@@ -100,7 +101,7 @@ def test_an_answer_feeds_what_is_said_and_what_fails_beside_it_is_told(realm):
     assert realm.said == ["I see a cat"]
     (failed,) = realm.of("mtor.rule.failed")
     assert failed.data["where"].endswith("rules.yaml:17: rules[0].then[2].announce")
-    assert "announce" in failed.data["reason"]
+    assert failed.data["reason"].endswith("no gossip worker is there to share it")
     assert realm.rules.measures()["fired"] == 1
     assert not realm.of("odd.seen")
 
@@ -108,7 +109,7 @@ def test_an_answer_feeds_what_is_said_and_what_fails_beside_it_is_told(realm):
 def test_a_rule_hears_what_another_one_said_and_knows_the_neighbours(realm):
     realm.answers["text"] = "a dog"
     neighbours = realm.ear.create_publisher(String, "neighbours", EVENT_QOS)
-    realm.until(lambda: neighbours.get_subscription_count())
+    realm.until(neighbours.get_subscription_count)
     neighbours.publish(String(data="nonsense"))
     neighbours.publish(String(data=msgspec.json.encode(UnitState(unit="r2")).decode()))
     realm.until(lambda: "units" in realm.rules._rules.state)
@@ -118,8 +119,9 @@ def test_a_rule_hears_what_another_one_said_and_knows_the_neighbours(realm):
     assert told.data == {"units": ["r2"], "by": "r1"}
     assert told.subject == "rules: greet > odd"
     assert realm.rules.counts["junk"] == 1
-    gone = MemberChanged(member="m", unit="r2", state="dead")
-    realm.bus.publish(events.make(gone, source="/r1/gossip", wall_s=0.0))
+    for state in ("suspect", "dead"):
+        changed = MemberChanged(member="m", unit="r2", state=state)
+        realm.bus.publish(events.make(changed, source="/r1/gossip", wall_s=0.0))
     realm.until(lambda: not realm.rules._rules.state["units"])
     assert realm.rules._rules.state["members"] == {}
 
@@ -131,6 +133,26 @@ def test_a_state_that_lasts_wakes_its_rule_without_any_event(realm):
     realm.until(lambda: realm.of("battery.low"))
     (fired,) = realm.of("mtor.rule.fired")
     assert fired.data == {"rule": "low", "event": "", "of": "", "after": []}
+
+
+def test_a_task_is_handed_to_the_gossip_worker_unless_it_makes_no_sense(realm):
+    told: list[str] = []
+    realm.ear.create_subscription(String, "tasks/told", lambda m: told.append(m.data), EVENT_QOS)
+    realm.until(realm.rules._tasks.get_subscription_count)
+    realm.see()
+    realm.until(lambda: told and realm.of("mtor.task.announced"))
+    ((key, text),) = msgspec.json.decode(told[0])
+    task = decode(key, text.encode())
+    assert (task.kind, task.places, task.by) == ("inspect", [(1.5, 2.0)], "r1")
+    assert not realm.of("mtor.rule.failed")
+    for x_m, reason in ((1e9, "is nowhere"), ("far", "no task: Expected `float`")):
+        data = {**msgspec.to_builtins(SEEN), "x_m": x_m}
+        wrong = events.make(SEEN, source="/r1/eye", wall_s=0.0, unit="r1")
+        realm.events.clear()
+        realm.rules._rules._told.clear()
+        realm.bus.publish(msgspec.structs.replace(wrong, data=data))
+        realm.until(lambda: realm.of("mtor.rule.failed"))
+        assert reason in realm.of("mtor.rule.failed")[0].data["reason"]
 
 
 def test_a_mistake_keeps_the_worker_from_loading_and_is_told(realm, tmp_path):
@@ -151,7 +173,7 @@ def test_an_ask_that_cannot_be_sent_is_an_answer_of_its_own(realm):
     realm.rules._asks.close()
     realm.see()
     realm.until(lambda: realm.of("mtor.rule.failed"))
-    assert "asks open" in realm.of("mtor.rule.failed")[0].data["reason"]
+    assert "has ended" in realm.of("mtor.rule.failed")[0].data["reason"]
 
 
 def test_rules_are_found_by_name_or_path():

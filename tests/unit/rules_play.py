@@ -8,6 +8,7 @@ from mtor_swarm.events import Event
 from mtor_swarm.realm import rules_file
 from mtor_swarm.realm.rules import Rules
 from mtor_swarm.realm.rules_io import (
+    Announce,
     Answered,
     AskFor,
     Effect,
@@ -60,6 +61,10 @@ class Play:
     @property
     def asks(self) -> list[AskFor]:
         return [each for each in self.effects if isinstance(each, AskFor)]
+
+    @property
+    def announced(self) -> list[Announce]:
+        return [each for each in self.effects if isinstance(each, Announce)]
 
     @property
     def emits(self) -> list[Emit]:

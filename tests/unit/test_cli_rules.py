@@ -133,6 +133,18 @@ def test_a_wrong_word_is_told(files, capsys, words: list[str]):
     assert words[0] in capsys.readouterr().err
 
 
+def test_a_task_would_be_announced_and_its_id_is_an_answer(files, capsys):
+    rules, log = files
+    rules.write_text(
+        "rules:\n  - name: a\n    on: mtor.target.seen\n    limit: 1\n"
+        "    then: [{announce: {id: it, kind: goto}, as: job}, {speak: 'Task ${job.id}'}]\n"
+    )
+    assert cli.main(["rules", "test", str(rules), "--events", str(log)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == '12:00:01.500   a: announces {"id":"it","kind":"goto"}'
+    assert lines[2] == "12:00:01.500   a: asks speak: Task it"
+
+
 def test_an_answer_may_be_a_text(files, capsys):
     rules, log = files
     words = ["--answer", "describe=a cat", "--events", str(log)]

@@ -126,14 +126,14 @@ ASKING = one(
 def test_steps_run_side_by_side_and_an_answer_feeds_the_next():
     play = Play(ASKING)
     play.hear("x", label="it", n=3)
-    ask, announce = play.asks
+    (ask,), (announce,) = play.asks, play.announced
     assert (ask.capability, ask.payload, ask.kind) == (
         "describe",
         b'{"of":"it"}',
         "application/json",
     )
     assert (ask.options, ask.timeout_s) == ({"n": "3", "s": "x"}, 5.0)
-    assert (announce.capability, announce.payload) == ("announce", b'{"kind":"inspect"}')
+    assert announce.task == {"kind": "inspect"}
     assert [each.type for each in play.emits] == ["beside"]
     play.answer(ask.call, {"text": "cat"})
     said = play.asks[-1]
@@ -160,7 +160,7 @@ def test_a_step_that_fails_is_told_what_needs_it_is_skipped_and_the_others_go_on
     play = Play(ASKING)
     play.hear("x", label="it", n=3)
     play.answer(play.asks[0].call, reason="nobody can")
-    play.answer(play.asks[1].call, {})
+    play.answer(play.announced[0].call, {})
     assert [(each.where, each.reason) for each in play.failed] == [
         ("f.yaml:5: rules[0].then[0].ask", "nobody can"),
         ("f.yaml:10: rules[0].then[1].if", "skipped: there is no seen"),

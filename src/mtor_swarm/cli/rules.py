@@ -20,6 +20,7 @@ from mtor_swarm.realm import rules_file
 from mtor_swarm.realm.rules import Rules
 from mtor_swarm.realm.rules_file import Rule
 from mtor_swarm.realm.rules_io import (
+    Announce,
     Answered,
     AskFor,
     Effect,
@@ -209,6 +210,8 @@ class Trial:
             name = f"{self._said:032x}"
             event = emitted(effect, id=name, source="rules", unit=self._unit, wall_s=now)
             return [Heard(event)]
+        if isinstance(effect, Announce):
+            return [Answered(effect.call, ok=True, value={"id": effect.task.get("id", "")})]
         if not isinstance(effect, AskFor):
             return []
         if effect.capability in self._answers:
@@ -221,6 +224,8 @@ def shown(effect: Effect) -> str:
     """An effect in one line."""
     if isinstance(effect, AskFor):
         return f"  {effect.rule}: asks {effect.capability}: {effect.payload.decode()}"
+    if isinstance(effect, Announce):
+        return f"  {effect.rule}: announces {msgspec.json.encode(effect.task).decode()}"
     if isinstance(effect, Emit):
         data = msgspec.json.encode(effect.data).decode()
         return f"  {effect.rule}: emits {effect.type} ({effect.scope}): {data}"

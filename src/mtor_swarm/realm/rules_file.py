@@ -83,7 +83,7 @@ MORE: dict[StepKind, frozenset[str]] = {
     "ask": frozenset({"with", "options", "timeout", "as"}),
     "speak": frozenset({"options", "timeout", "as"}),
     "emit": frozenset({"data", "scope"}),
-    "announce": frozenset({"timeout", "as"}),
+    "announce": frozenset({"as"}),
     "if": frozenset({"then", "else"}),
 }
 """The kinds of steps, each with the keys that it may have besides."""

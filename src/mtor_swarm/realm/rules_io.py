@@ -32,7 +32,7 @@ class Known(_Plain, frozen=True):
 
 
 class Answered(_Plain, frozen=True):
-    """What came of an AskFor; `value` is JSON, `reason` says why it failed."""
+    """What came of an AskFor or Announce; `value` is JSON, `reason` says why it failed."""
 
     call: int
     ok: bool
@@ -59,6 +59,14 @@ class AskFor(_Plain, frozen=True):
     timeout_s: float
 
 
+class Announce(_Plain, frozen=True):
+    """Have the swarm do a task; then say what came of that (`Answered`)."""
+
+    call: int
+    rule: str
+    task: dict[str, Any]
+
+
 class Emit(_Plain, frozen=True):
     """Say an event, to the realm and to the rules themselves (`Heard`)."""
 
@@ -75,7 +83,7 @@ class Say(_Plain, frozen=True):
     data: RuleFired | RuleFailed
 
 
-Effect = AskFor | Emit | Say
+Effect = AskFor | Announce | Emit | Say
 
 
 def emitted(effect: Emit, *, id: str, source: str, unit: str, wall_s: float) -> Event:

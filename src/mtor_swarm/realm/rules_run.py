@@ -10,7 +10,7 @@ import msgspec
 from mtor_swarm.realm.cel_parse import CelError
 from mtor_swarm.realm.cel_values import truth
 from mtor_swarm.realm.rules_file import Rule, Step
-from mtor_swarm.realm.rules_io import AskFor, Effect, Emit
+from mtor_swarm.realm.rules_io import Announce, AskFor, Effect, Emit
 
 Call = Callable[[], int | None]
 """The number of a new call; None: too many are open."""
@@ -86,6 +86,9 @@ class Run:
             self._lose(step, "too many answers are waited for already")
             return
         self.open[number] = step
+        if step.kind == "announce":
+            effects.append(Announce(number, self.rule.name, value))
+            return
         plain = isinstance(value, str)
         payload = value.encode() if plain else msgspec.json.encode(value)
         effects.append(

@@ -28,6 +28,7 @@ from mtor_swarm.realm.bus import ALL, EVENT_QOS, STATE_QOS
 from mtor_swarm.realm.parameters import Setting
 from mtor_swarm.realm.rules import Rules
 from mtor_swarm.realm.rules_io import (
+    Announce,
     Answered,
     AskFor,
     Effect,
@@ -39,6 +40,8 @@ from mtor_swarm.realm.rules_io import (
     emitted,
 )
 from mtor_swarm.realm.worker import Worker
+from mtor_swarm.swarm.tasks.task import Task, encode, fault, task_key
+from mtor_swarm.task_events import TaskAnnounced
 
 NEVER_S = 1e9
 GONE = {"dead", "left"}
@@ -65,6 +68,7 @@ class RulesWorker(Worker):
     def __init__(self, *, name: str, config: RealmConfig) -> None:
         super().__init__(name=name, config=config)
         self._asks = AskClient(self, self.source)
+        self._tasks = self.create_publisher(String, "tasks/told", EVENT_QOS)
         self._rules: Rules | None = None
         self._lock = threading.RLock()
         self._armed_s: float | None = None
@@ -146,6 +150,8 @@ class RulesWorker(Worker):
         """Carry it out; what the rules should hear of it at once."""
         if isinstance(effect, AskFor):
             return self._ask(effect)
+        if isinstance(effect, Announce):
+            return self._announce(effect)
         if isinstance(effect, Emit):
             event = emitted(
                 effect,
@@ -172,6 +178,29 @@ class RulesWorker(Worker):
             return Answered(effect.call, ok=False, reason=str(error))
         asking.add_done_callback(lambda done: self._answered(effect.call, done.result()))
         return None
+
+    def _announce(self, effect: Announce) -> Answered:
+        """Hand the task to the gossip worker, who shares it with the swarm."""
+        given = {"id": os.urandom(8).hex(), **effect.task}
+        given |= {"by": self.config.unit, "announced_s": time.time()}
+        try:
+            task = msgspec.convert(given, Task)
+        except msgspec.ValidationError as error:
+            return Answered(effect.call, ok=False, reason=f"no task: {error}")
+        wrong = fault(task)
+        if not wrong and self._tasks.get_subscription_count() == 0:
+            wrong = f"task {task.id}: no gossip worker is there to share it"
+        if wrong:
+            return Answered(effect.call, ok=False, reason=wrong)
+        told = [(task_key(task.id), encode(task).decode())]
+        self._tasks.publish(String(data=msgspec.json.encode(told).decode()))
+        places = list(task.places)
+        self.say(
+            TaskAnnounced(
+                task=task.id, kind=task.kind, by=task.by, places=places, units=task.units
+            )
+        )
+        return Answered(effect.call, ok=True, value={"id": task.id})
 
     def _now_s(self) -> float:
         now_s: float = self.get_clock().now().nanoseconds / 1e9
