@@ -13,11 +13,12 @@ from benchmarks.behaviours import (
     flocking,
     gathering,
     patrolling,
+    scaling,
     voting,
 )
 from benchmarks.form import Figure
 
-PARTS = (flocking, gathering, covering, patrolling, voting, crossing, costs, allocation)
+PARTS = (flocking, gathering, covering, patrolling, voting, crossing, costs, scaling, allocation)
 
 
 def run(quick: bool) -> list[Figure]:
