@@ -32,7 +32,8 @@ def watched(config: MissionConfig) -> Array:
     if config.kind != "perimeter":
         return centres
     inside = np.minimum(centres - config.area[:2], config.area[2:] - centres).min(axis=1)
-    return centres[inside <= config.edge_m]
+    edge: Array = centres[inside <= config.edge_m]
+    return edge
 
 
 class Coverage:
