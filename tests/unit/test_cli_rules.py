@@ -137,7 +137,7 @@ def test_a_task_would_be_announced_and_its_id_is_an_answer(files, capsys):
     rules, log = files
     rules.write_text(
         "rules:\n  - name: a\n    on: mtor.target.seen\n    limit: 1\n"
-        "    then: [{announce: {id: it, kind: goto}, as: job}, {speak: 'Task ${job.id}'}]\n"
+        "    then: [{announce: {id: it, kind: goto}, as: job}, {speak: 'Task ${job.task}'}]\n"
     )
     assert cli.main(["rules", "test", str(rules), "--events", str(log)]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -211,7 +211,7 @@ class Trial:
             event = emitted(effect, id=name, source="rules", unit=self._unit, wall_s=now)
             return [Heard(event)]
         if isinstance(effect, Announce):
-            return [Answered(effect.call, ok=True, value={"id": effect.task.get("id", "")})]
+            return [Answered(effect.call, ok=True, value={"task": effect.task.get("id", "")})]
         if not isinstance(effect, AskFor):
             return []
         if effect.capability in self._answers:

@@ -54,9 +54,9 @@ class AskFor(_Plain, frozen=True):
     rule: str
     capability: str
     payload: bytes
-    kind: str
-    options: dict[str, str]
-    timeout_s: float
+    kind: str = "application/json"
+    options: dict[str, str] = {}
+    timeout_s: float = 30.0
 
 
 class Announce(_Plain, frozen=True):

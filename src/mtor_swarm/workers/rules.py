@@ -40,8 +40,6 @@ from mtor_swarm.realm.rules_io import (
     emitted,
 )
 from mtor_swarm.realm.worker import Worker
-from mtor_swarm.swarm.tasks.task import Task, encode, fault, task_key
-from mtor_swarm.task_events import TaskAnnounced
 
 NEVER_S = 1e9
 GONE = {"dead", "left"}
@@ -68,7 +66,6 @@ class RulesWorker(Worker):
     def __init__(self, *, name: str, config: RealmConfig) -> None:
         super().__init__(name=name, config=config)
         self._asks = AskClient(self, self.source)
-        self._tasks = self.create_publisher(String, "tasks/told", EVENT_QOS)
         self._rules: Rules | None = None
         self._lock = threading.RLock()
         self._armed_s: float | None = None
@@ -179,28 +176,17 @@ class RulesWorker(Worker):
         asking.add_done_callback(lambda done: self._answered(effect.call, done.result()))
         return None
 
-    def _announce(self, effect: Announce) -> Answered:
-        """Hand the task to the gossip worker, who shares it with the swarm."""
-        given = {"id": os.urandom(8).hex(), **effect.task}
-        given |= {"by": self.config.unit, "announced_s": time.time()}
-        try:
-            task = msgspec.convert(given, Task)
-        except msgspec.ValidationError as error:
-            return Answered(effect.call, ok=False, reason=f"no task: {error}")
-        wrong = fault(task)
-        if not wrong and self._tasks.get_subscription_count() == 0:
-            wrong = f"task {task.id}: no gossip worker is there to share it"
-        if wrong:
-            return Answered(effect.call, ok=False, reason=wrong)
-        told = [(task_key(task.id), encode(task).decode())]
-        self._tasks.publish(String(data=msgspec.json.encode(told).decode()))
-        places = list(task.places)
-        self.say(
-            TaskAnnounced(
-                task=task.id, kind=task.kind, by=task.by, places=places, units=task.units
+    def _announce(self, effect: Announce) -> Input | None:
+        """Ask the gossip worker to have the swarm do it, under an id of its own if it has none."""
+        task = {"id": os.urandom(8).hex(), **effect.task}
+        return self._ask(
+            AskFor(
+                call=effect.call,
+                rule=effect.rule,
+                capability="announce",
+                payload=msgspec.json.encode(task),
             )
         )
-        return Answered(effect.call, ok=True, value={"id": task.id})
 
     def _now_s(self) -> float:
         now_s: float = self.get_clock().now().nanoseconds / 1e9
