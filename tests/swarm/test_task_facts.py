@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from std_msgs.msg import String
 
+from mtor_swarm.errors import AskError
 from mtor_swarm.events import WorkerChanged, make
+from mtor_swarm.realm.answering import Question
 from mtor_swarm.realm.bus import EVENT_QOS
 from mtor_swarm.swarm.tasks import task as t
 from mtor_swarm.swarm.tasks.task import Report, Row, Task
 
 from .crew import Crew, Unit
 from .crowd import wait_until
+
+
+def question(payload: bytes) -> Question:
+    return Question(
+        askid="1" * 32, capability="announce", payload=payload, caller="rules",
+        cancelled=threading.Event(), deadline_s=math.inf,
+    )  # fmt: skip
 
 
 class Ends:
@@ -71,3 +82,15 @@ def test_what_one_decision_says_of_tasks_the_others_hear(crew: Crew) -> None:
     changed = WorkerChanged(worker="decision", state="active", was="inactive")
     r2.bus.publish(make(changed, source="/x", wall_s=0.0, unit="r2"))
     wait_until("a decision that begins is told all", lambda: "work/x/r1" in other.heard)
+
+
+def test_a_rule_or_a_person_asks_the_realm_to_have_a_task_done(crew: Crew) -> None:
+    r1, r2 = crew.add("r1"), crew.add("r2")
+    other = Ends(crew, r2)
+    wait_until("they know each other", lambda: crew.known(r1) and crew.known(r2))
+    asked = question(t.encode(Task(id="x", places=[(1.0, 2.0)])))
+    assert r1.gossip.answer(asked, lambda part: None) == {"task": "x"}
+    wait_until("the other hears of it", lambda: "task/x" in other.heard)
+    for wrong in (b"{", t.encode(Task(id="y", after=["ghost"]))):
+        with pytest.raises(AskError, match="announce"):
+            r1.gossip.answer(question(wrong), lambda part: None)

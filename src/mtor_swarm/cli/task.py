@@ -16,12 +16,11 @@ from rich.table import Table
 from mtor_swarm import events
 from mtor_swarm.cli.watching import add_seeds, console, plain, seconds, watched
 from mtor_swarm.errors import SwarmError
+from mtor_swarm.swarm import tasking
 from mtor_swarm.swarm.observer import Observer
 from mtor_swarm.swarm.picture import GONE
-from mtor_swarm.swarm.tasking import STATE
 from mtor_swarm.swarm.tasks import allocator_io as io
-from mtor_swarm.swarm.tasks.allocator import Allocator
-from mtor_swarm.swarm.tasks.board import OVER, Board, Standing
+from mtor_swarm.swarm.tasks.board import OVER, Standing
 from mtor_swarm.swarm.tasks.task import KINDS, Task
 
 _HELP = """\
@@ -115,29 +114,15 @@ class Desk:
 
     def standings(self) -> dict[str, Standing]:
         """How each task stands now."""
-        board = Board()
-        now = time.time()
-        for unit, each in self._observer.snapshot()["units"].items():
-            board.judge(unit, each["member_state"] not in GONE, now)
-        self._fill(board)
-        return board.standings(now)
+        units = self._observer.snapshot()["units"].items()
+        alive = [name for name, each in units if each["member_state"] not in GONE]
+        return tasking.standings(self._observer.shared, alive, time.time())
 
     def say(self, given: io.Announce | io.Cancel) -> None:
         """Announce or cancel; SwarmError names what cannot be."""
-        allocator = Allocator(NAME, bidder=False)
-        self._fill(allocator.board)
-        allocator.standings = self.standings()
-        effects = allocator.handle(given, time.time())
-        refused = [each.reason for each in effects if isinstance(each, io.Refused)]
-        if refused:
-            raise SwarmError("; ".join(refused))
-        for each in effects:
-            if isinstance(each, io.Write) and each.raw is not None:
-                self._observer.shared.put(STATE, each.key, msgspec.Raw(each.raw))
-            elif isinstance(each, io.Say):
-                self._observer.publish(
-                    events.make(each.data, source="/mtor/task", wall_s=time.time())
-                )
+        now = time.time()
+        for data in tasking.say(self._observer.shared, NAME, given, now):
+            self._observer.publish(events.make(data, source="/mtor/task", wall_s=now))
 
     def wait(self, names: list[str], states: frozenset[str], for_s: float) -> bool:
         """Wait until those tasks are in one of these states; whether they are."""
@@ -152,17 +137,13 @@ class Desk:
                 return False
             self._changed.wait(min(left_s, 0.5))
 
-    def _fill(self, board: Board) -> None:
-        for entry in self._observer.shared.entries(STATE):
-            board.put(entry.item, None if entry.gone else entry.value)
-
 
 def _meet(observer: Observer) -> None:
     """Wait until nothing more comes of what the members knew before us."""
     before, known = -1, 0
     while before != known:
         time.sleep(SPREAD_S)
-        entries = observer.shared.entries(STATE)
+        entries = observer.shared.entries(tasking.STATE)
         before, known = known, len(observer.snapshot()["units"]) + len(entries)
 
 

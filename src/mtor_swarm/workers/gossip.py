@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
 
 import msgspec
 from nav_msgs.msg import Odometry
@@ -39,10 +38,12 @@ from mtor_swarm.events import (
     payload,
 )
 from mtor_swarm.paths import unit_state
+from mtor_swarm.realm.answering import Question
 from mtor_swarm.realm.ask_client import AskClient
 from mtor_swarm.realm.ask_desk import AskDesk
 from mtor_swarm.realm.ask_wire import BETWEEN_REALMS
 from mtor_swarm.realm.bus import ALL, COMMAND_QOS, EVENT_QOS, SENSOR_QOS, STATE_QOS, STOP_QOS
+from mtor_swarm.realm.capability import Capability, Reply
 from mtor_swarm.realm.commands import check
 from mtor_swarm.realm.rollcall import KIND, RollCall
 from mtor_swarm.realm.worker import Worker
@@ -77,6 +78,7 @@ class GossipWorker(Worker):
     alone = True
     """News waits for no worker that thinks."""
     clocked = False
+    capabilities = (Capability("announce", lend=False),)
 
     def __init__(self, *, config: RealmConfig) -> None:
         super().__init__(name="gossip", config=config)
@@ -99,8 +101,7 @@ class GossipWorker(Worker):
         self._picture = b""
         self._inbox: Inbox[Callable[[], None]] = Inbox(MAX_INBOX)
         client = AskClient(self, self.source)
-        carry = partial(self._hand_over, events.BULK, key="tasks")
-        self._tasks = TaskFacts(self, carry, self._members)
+        self._tasks = TaskFacts(self, self._hand_over, self._members)
         self._loans = Loans(config.unit, client, self._hand_over, self._count)
 
     def join(self, desk: AskDesk) -> None:
@@ -166,6 +167,9 @@ class GossipWorker(Worker):
 
     def unload(self) -> None:
         self._picture = b""
+
+    def answer(self, ask: Question, tell: Callable[[bytes | str], None]) -> Reply:
+        return self._tasks.announce(ask)
 
     def measures(self) -> dict[str, int]:
         return self._driver.counters() if self._driver else {}
@@ -270,13 +274,8 @@ class GossipWorker(Worker):
             stop = event.type == "mtor.stop.issued"
             if event.type != events.command_type(command.verb):
                 raise CommandError(f"{event.type} cannot carry {command.verb}")
-            mine = check(
-                command,
-                self.config.unit,
-                issuers(command, self._authority, self.config.operators),
-                self._verifier,
-                time.time(),
-            )
+            may = issuers(command, self._authority, self.config.operators)
+            mine = check(command, self.config.unit, may, self._verifier, time.time())
             if mine:
                 self._hand_over(STOP if stop else COMMAND, lambda: self._obey(event, command))
         except CommandError as error:

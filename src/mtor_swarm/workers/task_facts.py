@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 import msgspec
 from std_msgs.msg import String
 
-from mtor_swarm.errors import SwarmError
+from mtor_swarm.errors import AskError, SwarmError
+from mtor_swarm.events import BULK
+from mtor_swarm.realm.answering import Question
 from mtor_swarm.realm.bus import EVENT_QOS
 from mtor_swarm.realm.worker import Worker
+from mtor_swarm.swarm import tasking
 from mtor_swarm.swarm.driver import SwarmDriver
 from mtor_swarm.swarm.gossip.membership import MemberInfo
 from mtor_swarm.swarm.gossip.wire import Entry
 from mtor_swarm.swarm.tasking import STATE
+from mtor_swarm.swarm.tasks import allocator_io as io
+from mtor_swarm.swarm.tasks.task import Task
 
 MOST = 32
 """Facts in one message, each of 1 kB at most."""
@@ -24,8 +30,9 @@ text, or null where none stands any more."""
 
 
 class TaskFacts:
-    """The gossip worker's part in it. `carry` runs work on the thread that may wait for ROS.
+    """The gossip worker's part in it.
 
+    `carry` takes a priority, work for the thread that may wait for ROS, and the work's key.
     `members` are those that are known, by their ids. The worker's `counts` get `impostors`, facts
     that one unit wrote in another's name, `unshared` and `junk`.
     """
@@ -33,7 +40,7 @@ class TaskFacts:
     def __init__(
         self,
         worker: Worker,
-        carry: Callable[[Callable[[], None]], None],
+        carry: Callable[[int, Callable[[], None], str], None],
         members: Mapping[str, MemberInfo],
     ) -> None:
         self._worker, self._carry, self._members = worker, carry, members
@@ -55,7 +62,7 @@ class TaskFacts:
         if name == STATE:
             with self._lock:
                 self._keys[key] = None
-            self._carry(self._tell)
+            self._carry(BULK, self._tell, "tasks")
 
     def introduce(self) -> None:
         """Tell a decision that begins all there is; on the carrier's thread."""
@@ -63,6 +70,20 @@ class TaskFacts:
             with self._lock:
                 self._keys.update((each.item, None) for each in self._driver.shared.entries(STATE))
             self._tell()
+
+    def announce(self, ask: Question) -> dict[str, str]:
+        """Have the swarm share out the task of an ask's JSON; AskError says why it cannot."""
+        driver = self._driver
+        if driver is None:
+            raise AskError("announce: this unit is in no swarm now")
+        unit = self._worker.config.unit
+        try:
+            task = msgspec.json.decode(ask.payload, type=Task)
+            for each in tasking.say(driver.shared, unit, io.Announce((task,)), time.time()):
+                self._worker.say(each)
+        except (msgspec.DecodeError, UnicodeDecodeError, SwarmError) as error:
+            raise AskError(f"announce: {error}") from None
+        return {"task": task.id}
 
     def _tell(self) -> None:
         """Hand on what changed; of each key only what stands there now."""
