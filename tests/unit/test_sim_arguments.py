@@ -46,7 +46,6 @@ def test_a_bad_argument_is_one_line(
     ("words", "told"),
     [
         (["--seed", "-1"], "--seed -1: 0 or above"),
-        (["--mission", "warehouse"], "runs with --engine kinematic alone so far"),
         (["--camera-hz", "nan"], "--camera-hz nan: above 0"),
         (["--units", "99999999999"], "1 to 200 units are simulated"),
         (["--units", "amy,amy"], "two units have one name: amy, amy"),

@@ -105,7 +105,7 @@ def test_an_order_counts_if_the_unit_stood_at_its_shelf_and_stands_at_its_dock()
 
 @pytest.mark.parametrize(
     ("shelf", "dock"),
-    [(at(0, 0, speed=0.4), at(9, 9)), (at(2, 0), at(9, 9)), (at(0, 0), at(8, 8))],
+    [(at(0, 0, speed=0.4), at(9, 9)), (at(2, 0), at(9, 9)), (at(0, 0), at(8, 7))],
 )
 def test_no_unit_is_believed_that_drove_past_or_never_came(shelf: Truth, dock: Truth):
     verdict = of(SHOP, engine("a"))
@@ -114,8 +114,3 @@ def test_no_unit_is_believed_that_drove_past_or_never_came(shelf: Truth, dock: T
     verdict.watch(9.0, {"a": dock}, [done("a", "order1")])
     assert verdict.false == 1
     assert verdict.watch(9.5, {"a": dock}, [done("a", "order2", ok=False)]) == ""
-
-
-def test_a_warehouse_cannot_be_judged_by_places_alone():
-    with pytest.raises(WorldError, match="--engine kinematic alone"):
-        Shadow(SHOP, engine("a"))

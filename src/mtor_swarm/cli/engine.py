@@ -105,7 +105,10 @@ def _units(text: str) -> list[str]:
 
 
 def _judge(world: Any, name: str) -> Any:
-    """What watches the mission on a flat map of the world; None if its target is not there."""
+    """What watches the mission on a flat map of the world; None if its target is not there.
+
+    Nor for a warehouse: who judges that must hear what units say, which the parent does.
+    """
     from mtor_swarm import config as settings
     from mtor_swarm.sim.kinematic import Kinematic
     from mtor_swarm.sim.verdicts import Shadow
@@ -113,7 +116,9 @@ def _judge(world: Any, name: str) -> Any:
 
     mission = settings.load(mission_path(name), settings.MissionConfig)
     flat = Kinematic.of(world)
-    return Shadow(mission, flat) if not mission.target or mission.target in flat.things else None
+    if mission.kind == "warehouse" or (mission.target and mission.target not in flat.things):
+        return None
+    return Shadow(mission, flat)
 
 
 class _Run:

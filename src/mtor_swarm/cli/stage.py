@@ -25,8 +25,10 @@ from mtor_swarm.cli.fleet import seeds as seeds_of
 from mtor_swarm.cli.fleet import write_realms
 from mtor_swarm.config import MissionConfig, SwarmConfig
 from mtor_swarm.errors import SwarmError
-from mtor_swarm.events import MissionDone, make
+from mtor_swarm.events import Event, MissionDone, make
 from mtor_swarm.realm import domain
+from mtor_swarm.sim.judge import Truth
+from mtor_swarm.sim.verdicts import Delivered
 from mtor_swarm.swarm.observer import Observer
 from mtor_swarm.workers.missions import mission_path
 
@@ -51,10 +53,14 @@ class Stage:
         mission: str = "search",
     ) -> None:
         """`mission`: a shipped one's name, or its file; ConfigError if there is none such."""
-        self.mission = settings.load(mission_path(mission), MissionConfig).name
+        config = settings.load(mission_path(mission), MissionConfig)
+        self.mission = config.name
         self._mission = str(mission_path(mission).resolve())
         self.units = [f"r{number}" for number in range(1, units + 1)]
         self.verdict: dict[str, Any] | None = None
+        self._orders = Delivered(config, self.units) if config.kind == "warehouse" else None
+        """The judge of a warehouse, who must hear what units say they did."""
+        self._done: list[Event] = []
         self._seed, self._world, self._target = seed, world, target
         self._viewer_port, self._base_port = viewer_port, base_port
         self._kill = _parse_kill(kill, self.units)
@@ -244,19 +250,31 @@ class Stage:
             self._news.put(f"viewer: {line['url']}")
         elif kind == "status":
             self._engine = line
+            self._judge()
         elif kind == "moved":
             self._marks["first_move_wall"] = time.monotonic() - self._start
             self._marks["moved_sim"] = float(line["sim_s"])
         elif kind == "verdict" and self.verdict is None:
-            self.tell(
-                MissionDone(
-                    verdict="done",
-                    mission=self.mission,
-                    seconds=self.mission_s(),
-                    reason=str(line.get("reason", "")),
-                )
-            )
+            self._decide(str(line.get("reason", "")))
         self._wake.set()
+
+    def _judge(self) -> None:
+        """Hold what units say of orders against the truth; other missions the engine judges."""
+        if self._orders is None or self.verdict is not None:
+            return
+        with self._lock:
+            said, self._done = self._done, []
+        truth = {unit: Truth(*each) for unit, each in self.truth().items()}
+        reason = self._orders.watch(self.mission_s(), truth, said)
+        if reason:
+            self._decide(reason)
+
+    def _decide(self, reason: str) -> None:
+        self.tell(
+            MissionDone(
+                verdict="done", mission=self.mission, seconds=self.mission_s(), reason=reason
+            )
+        )
 
     def _see(self, kind: str, value: dict[str, Any]) -> None:
         """A change that the observer saw."""
@@ -267,6 +285,8 @@ class Stage:
                 self._events.append({**value, "heard_s": time.monotonic() - self._start})
             else:
                 self._dropped += 1
+            if value["type"] == "mtor.task.done" and len(self._done) < MAX_EVENTS:
+                self._done.append(msgspec.convert(value, Event))
         if value["type"] in _TOLD and self._is_news(value):
             self._marks.setdefault(value["type"], time.monotonic() - self._start)
             self._news.put(_sentence(value))
