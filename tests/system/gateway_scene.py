@@ -119,9 +119,7 @@ class Unit:
         if commands.check(command, self.name, self._operators, Ed25519Verifier(), now_s):
             self.commands.append(command)
 
-    def _asked(
-        self, member: str, kind: str, question: bytes, tell: Tell
-    ) -> bytes | Future[bytes]:
+    def _asked(self, member: str, kind: str, question: bytes, tell: Tell) -> bytes | Future[bytes]:
         self.asked += 1
         if self.slow:
             return Future()  # for ever

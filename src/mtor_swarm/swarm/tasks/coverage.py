@@ -27,7 +27,7 @@ BESIDE_M = 0.5
 
 
 def watched(config: MissionConfig) -> Array:
-    """The centres (C, 2) of the cells that a mission looks at: those at the edge of a perimeter."""
+    """The centres (C, 2) of the cells that a mission looks at: of a perimeter its edge alone."""
     centres = cells(config.area, config.cell_m)
     if config.kind != "perimeter":
         return centres
