@@ -70,9 +70,10 @@ class Run:
         self._parted = _partition(partition) if partition else None
         self._half = dice.sample(names, units // 2)
         path = world or paths.share() / "sim" / "worlds" / "field.sdf"
-        made = read_text(compose(path, names, seed, target=target).encode(), str(path))
+        with_target = target and bool(mission.target)
+        made = read_text(compose(path, names, seed, target=with_target).encode(), str(path))
         engine = Kinematic.of(made, seed=seed)
-        if mission.target and TARGET in engine.things:
+        if TARGET in engine.things:
             engine.things[mission.target] = engine.things.pop(TARGET)
             engine.things[mission.target].label = mission.target
         self.seed = seed

@@ -61,7 +61,8 @@ class Stage:
         self._orders = Delivered(config, self.units) if config.kind == "warehouse" else None
         """The judge of a warehouse, who must hear what units say they did."""
         self._done: list[Event] = []
-        self._seed, self._world, self._target = seed, world, target
+        self._seed, self._world = seed, world
+        self._target = target and bool(config.target)
         self._viewer_port, self._base_port = viewer_port, base_port
         self._kill = _parse_kill(kill, self.units)
         self._kept = folder is not None

@@ -177,11 +177,8 @@ class Lockstep:
         elif isinstance(effect, fx.Deliver) and effect.event.type in _HEARD:
             data: Any = payload(effect.event, _HEARD[effect.event.type])
             self._post.append((core, data))
-        elif (
-            isinstance(effect, fx.SharedMerged)
-            and effect.state == TASKS
-            and effect.writer != member.id
-        ):
+        elif isinstance(effect, fx.SharedMerged) and effect.state == TASKS:
+            # What it wrote in an earlier life, too: else it would do its work again.
             self._merged.setdefault(core.name, set()).add(effect.item)
 
     def carried(self, member: Member, frame: wire.Frame, size: int) -> None:
@@ -200,7 +197,7 @@ class Lockstep:
         raise SwarmError(f"{member.name}: gossip failed on {type(item).__name__}") from error
 
     def _tell_facts(self) -> None:
-        """What others wrote about tasks since the last tick; of each item only the newest."""
+        """What was written about tasks since the last tick; of each item only the newest."""
         merged, self._merged = self._merged, {}
         for name, items in merged.items():
             core = self.cores[name]

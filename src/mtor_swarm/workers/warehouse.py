@@ -24,6 +24,8 @@ from mtor_swarm.workers.part import HOME_M, Part
 
 ANNOUNCE_S, TURN_S = 3.0, 2.0
 """The first unit by name announces the orders after so long, the next ones each later."""
+CATCH_UP_S = 4.0
+"""A unit that starts takes no order for so long: first it shall hear which are delivered."""
 ARRIVE_M = 0.45
 """Near enough to a shelf or dock: another unit may just be leaving it."""
 HANDLE_S = 1.0
@@ -41,13 +43,13 @@ class Job(msgspec.Struct):
 
 
 def orders(config: MissionConfig) -> list[Task]:
-    """The mission's orders: every shelf and dock has its turn."""
+    """The mission's orders: shelves and docks take turns, so that not all meet at one dock."""
     picks, drops = config.picks, config.drops
     return [
         Task(
             id=f"order{number + 1}",
             kind="deliver",
-            places=[picks[number % len(picks)], drops[(number // len(picks)) % len(drops)]],
+            places=[picks[number % len(picks)], drops[number % len(drops)]],
             dwell_s=2 * HANDLE_S,
         )
         for number in range(config.orders)
@@ -97,11 +99,13 @@ class Warehouse(Part):
         return effects
 
     def _plan(self, pose: Pose, now: float) -> list[m.Effect]:
+        self._began_s = now if self._began_s is None else self._began_s
         able = self._order == "search" and not self._latched
+        able &= now - self._began_s >= CATCH_UP_S
         speed = PACE * self._config.speed_mps
         mover = Mover(x_m=pose.x_m, y_m=pose.y_m, speed_mps=speed)
         effects = self._agree(io.Own(mover, able=able), now)
-        effects += self._announce(now)
+        effects += self._announce(now - self._began_s, now)
         if now >= self._wake_s:
             self._wake_s = math.inf
             effects += self._agree(io.Woke(), now)
@@ -109,11 +113,10 @@ class Warehouse(Part):
             effects += self._handle(pose, now)
         return effects + super()._plan(pose, now)
 
-    def _announce(self, now: float) -> list[m.Effect]:
+    def _announce(self, since_s: float, now: float) -> list[m.Effect]:
         """Announce those orders that nobody has, once, and not all units at a time."""
-        self._began_s = now if self._began_s is None else self._began_s
         before = sum(each.unit < self._unit for each in self._company.active(now))
-        if self._announced or now - self._began_s < ANNOUNCE_S + TURN_S * before:
+        if self._announced or since_s < ANNOUNCE_S + TURN_S * before:
             return []
         self._announced = True
         known = self._allocator.board.tasks
