@@ -49,3 +49,17 @@ def cache_home() -> Path:
 
 def _home(variable: str, usual: str) -> Path:
     return Path(os.environ.get(variable) or Path.home() / usual) / "mtor_swarm"
+
+
+def named(folder: str, name: str) -> tuple[Path | None, str]:
+    """A YAML file shipped in `config/FOLDER` by its name, or the path of one of your own.
+
+    None if it is neither; then the other value says which are shipped.
+    """
+    own = Path(name).expanduser()
+    if own.suffix in {".yaml", ".yml"} or own.name != name:
+        return own, ""
+    shipped = share() / "config" / folder / f"{name}.yaml"
+    if shipped.is_file():
+        return shipped, ""
+    return None, ", ".join(sorted(each.stem for each in shipped.parent.glob("*.yaml"))) or "none"

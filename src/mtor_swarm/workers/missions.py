@@ -45,12 +45,7 @@ def make(config: MissionConfig, unit: str, rng: random.Random) -> Machine:
 
 def mission_path(name: str) -> Path:
     """The file of a mission: one of those shipped by its name, or a path to one of your own."""
-    own = Path(name).expanduser()
-    if own.suffix in {".yaml", ".yml"} or own.name != name:
-        return own
-    folder = paths.share() / "config" / "missions"
-    shipped = folder / f"{name}.yaml"
-    if not shipped.is_file():
-        known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml"))) or "none"
+    path, known = paths.named("missions", name)
+    if path is None:
         raise ConfigError(f"mission `{name}` is not one shipped here ({known}), nor a path to one")
-    return shipped
+    return path

@@ -47,15 +47,10 @@ GONE = {"dead", "left"}
 
 def rules_path(name: str) -> Path:
     """A file of rules: one of those shipped by its name, or a path to one of your own."""
-    own = Path(name).expanduser()
-    if own.suffix in {".yaml", ".yml"} or own.name != name:
-        return own
-    folder = paths.share() / "config" / "rules"
-    shipped = folder / f"{name}.yaml"
-    if not shipped.is_file():
-        known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml"))) or "none"
+    path, known = paths.named("rules", name)
+    if path is None:
         raise ConfigError(f"rules {name!r} are not shipped here ({known}), nor a path to a file")
-    return shipped
+    return path
 
 
 class RulesWorker(Worker):
